@@ -1,0 +1,1 @@
+"""Benchmarks: each prints ratios against the peers it names, measured in one run."""

@@ -1,0 +1,1 @@
+"""Signals across: Jaeger thrift to OTLP, Prometheus and OTLP metrics, traced adapters."""

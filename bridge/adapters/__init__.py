@@ -1,0 +1,1 @@
+"""Traced adapters for Consul, etcd and Vault: the target state."""

@@ -1,0 +1,1 @@
+"""Jaeger thrift in, OTLP out."""

@@ -1,0 +1,1 @@
+"""Prometheus and OTLP metrics from one measurement."""

@@ -1,0 +1,1 @@
+"""OTLP on the wire: sending serialised requests, and receiving them on loopback."""

@@ -1,0 +1,88 @@
+"""The plain data that goes in and out of the rewrite engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, TypeAlias
+
+
+class Fate(str, Enum):
+    """What became of a site (one place in a file that uses a legacy name)."""
+
+    REWRITTEN = "rewritten"
+    HELD = "held"  # a rewrite exists, but its precondition is unproved: needs `unsafe`
+    REPORTED = "reported"  # left as it was, with a reason and a recipe
+
+
+class Safety(str, Enum):
+    """How sure a rule is of its rewrite."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One site and its fate. Lines and columns count from 1, columns in characters."""
+
+    code: str
+    line: int
+    column: int
+    end_line: int
+    fate: Fate
+    construct: str  # the legacy name used here, fully qualified: "opentracing.Tracer.start_span"
+    message: str  # what was done, or why it was not
+    advice: str = ""  # the hand recipe; empty where nothing is left to do
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user chose. `select` and `ignore` hold rule codes or their prefixes."""
+
+    protocol: Literal["grpc", "http"] = "grpc"
+    endpoint_from_env: bool = False
+    propagation: Literal["w3c", "both"] = "w3c"
+    semconv: bool = False
+    unsafe: bool = False
+    mark: bool = False
+    select: frozenset[str] = frozenset()
+    ignore: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What one module tells the others about a name it binds (`kind` is the engine's word)."""
+
+    kind: str
+    detail: str = ""
+
+
+Facts: TypeAlias = Mapping[str, Fact]  # by qualified name: "app.tracing.tracer"
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """The outcome for one file. `source` is the given bytes object when nothing changed."""
+
+    source: bytes
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What `jaeger2otlp rules` and `explain` show, and docs/rules is generated from."""
+
+    code: str
+    title: str
+    url: str
+    safety: Safety
+    explanation: str
+    examples: tuple[tuple[str, str], ...]  # before, after; they are tests too
+    minutes: int = 5  # of hand work where the rule reports
+
+
+class Unreadable(Exception):
+    """The file cannot be rewritten at all; the text says why, for the user."""

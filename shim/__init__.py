@@ -1,0 +1,1 @@
+"""Legacy API in, OpenTelemetry out, inside the running service."""
