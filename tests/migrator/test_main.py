@@ -1,0 +1,48 @@
+"""The command line as a whole: help, version, exit status, what is imported when."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def jaeger2otlp(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "migrator", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_help_lists_every_command_and_teaches_by_example():
+    result = jaeger2otlp("--help")
+    assert result.returncode == 0
+    for word in ("scan", "migrate", "rules", "explain", "compare", "run", "agent", "Examples"):
+        assert word in result.stdout
+
+
+def test_version_is_the_package_version():
+    from migrator import __version__
+
+    assert __version__ in jaeger2otlp("--version").stdout
+
+
+def test_unknown_command_is_an_error():
+    result = jaeger2otlp("fly")
+    assert result.returncode == 2
+    assert "fly" in result.stderr
+
+
+def test_no_command_shows_help():
+    assert "Commands" in jaeger2otlp().stdout + jaeger2otlp().stderr
+
+
+@pytest.mark.parametrize("module", ["grpc", "opentelemetry", "rich", "libcst", "jinja2"])
+def test_help_imports_nothing_heavy(module):
+    code = (
+        "import sys, migrator.__main__ as m\n"
+        "m.cli.main(['--help'], standalone_mode=False)\n"
+        f"assert {module!r} not in sys.modules"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr
