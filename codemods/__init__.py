@@ -3,10 +3,12 @@
 Nothing here reads or writes files; `migrator` does. The flow for one repository:
 
 1. `is_candidate(source)` on every file: a byte search, no parse.
-2. `module_facts(...)` on every candidate, repeated until no fact is new.
+2. `module_facts(...)` on every candidate, repeated until no fact is new; files that import a
+   module with facts (`imported_modules`) become candidates too.
 3. `rewrite(...)` on every candidate with all facts.
 """
 
+from codemods.engine import imported_modules, is_candidate, module_facts, rewrite
 from codemods.model import (
     Fact,
     Facts,
@@ -18,6 +20,7 @@ from codemods.model import (
     Safety,
     Unreadable,
 )
+from codemods.registry import rules
 
 __all__ = [
     "Fact",
@@ -29,4 +32,9 @@ __all__ = [
     "Rule",
     "Safety",
     "Unreadable",
+    "imported_modules",
+    "is_candidate",
+    "module_facts",
+    "rewrite",
+    "rules",
 ]
