@@ -1,1 +1,5 @@
-"""Traced adapters for Consul, etcd and Vault: the target state."""
+"""Traced adapters for Consul, etcd and Vault: the target state.
+
+`bridge.adapters.consul`, `.etcd` and `.vault` need the extra of that name. What they share is
+here: `errors`, `tracing`, `metrics`, `worker`, `redaction`, and the names in `conventions`.
+"""

@@ -1,0 +1,31 @@
+"""Every attribute, metric and unit name of the adapters' telemetry, with where it comes from."""
+
+from __future__ import annotations
+
+# The release of the semantic conventions that the first group is taken from.
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
+
+# --- OpenTelemetry semantic conventions
+DB_SYSTEM_NAME = "db.system.name"  # "consul" and "etcd" are custom values, as the conventions allow
+DB_OPERATION_NAME = "db.operation.name"
+DB_OPERATION_BATCH_SIZE = "db.operation.batch.size"
+DB_RESPONSE_STATUS_CODE = "db.response.status_code"
+ERROR_TYPE = "error.type"
+HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
+RPC_METHOD = "rpc.method"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+SERVICE_PEER_NAME = "service.peer.name"
+
+# --- ours, for the background workers of every adapter
+ADAPTER_SYSTEM = "adapter.system"
+ADAPTER_WORKER = "adapter.worker"
+ADAPTER_STATE = "adapter.state"
+ADAPTER_STATE_PREVIOUS = "adapter.state.previous"
+
+HEARTBEATS = "adapter.heartbeats"
+RENEWALS = "adapter.renewals"
+WATCH_LAG = "adapter.watch.lag"
+WATCH_RESTARTS = "adapter.watch.restarts"
+LOCK_WAIT = "adapter.lock.wait"
+LOCK_ACQUIRED = "adapter.lock.acquired"
