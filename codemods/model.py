@@ -14,6 +14,7 @@ class Fate(str, Enum):
     REWRITTEN = "rewritten"
     HELD = "held"  # a rewrite exists, but its precondition is unproved: needs `unsafe`
     REPORTED = "reported"  # left as it was, with a reason and a recipe
+    SUPPRESSED = "suppressed"  # left as it was, because a comment in the file says so
 
 
 class Safety(str, Enum):
@@ -40,7 +41,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user chose. `select` and `ignore` hold rule codes or their prefixes."""
+    """What the user chose. `select` and `ignore` hold rule codes or their prefixes.
+
+    `suppressed` holds (line, code) of the file's `# jaeger2otlp: ignore[CODE]` comments, code ""
+    standing for every rule. A finding that spans such a line is left as it was, as SUPPRESSED.
+    """
 
     protocol: Literal["grpc", "http"] = "grpc"
     endpoint_from_env: bool = False
@@ -50,6 +55,7 @@ class Options:
     mark: bool = False
     select: frozenset[str] = frozenset()
     ignore: frozenset[str] = frozenset()
+    suppressed: frozenset[tuple[int, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
