@@ -37,9 +37,9 @@ MAX_DEBUG_ID = 256
 _SAFE_FLAGS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 8, 9, 6, 7)
 
 _TRACE = re.compile(
-    r"([0-9a-f]{1,32}):([0-9a-f]{1,16}):([0-9a-f]{1,16}):([0-9a-f]{1,2})", re.ASCII | re.IGNORECASE
+    r"([0-9a-fA-F]{1,32}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,2})"
 )
-_HEX_ID = re.compile(r"[0-9a-f]{1,32}", re.ASCII | re.IGNORECASE)
+_HEX_ID = re.compile(r"[0-9a-fA-F]{1,32}")
 _LONGEST_TRACE = 256
 # RFC 9110 token: anything else in a header's name makes HTTP clients raise or servers refuse.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -103,10 +103,10 @@ def parse_trace(value: str) -> Ids:
     if match is None:
         raise WireError(f'malformed trace context "{value}"')
     trace, span, parent, flags = match.groups()
-    ids = Ids(int(trace, 16), int(span, 16), int(parent, 16), int(flags, 16))
-    if not ids.trace_id or not ids.span_id:
+    trace_id, span_id = int(trace, 16), int(span, 16)
+    if not trace_id or not span_id:
         raise WireError(f'trace context with an id of zero "{value}"')
-    return ids
+    return Ids(trace_id, span_id, int(parent, 16), int(flags, 16))
 
 
 class TextFormat:
@@ -153,14 +153,14 @@ class TextFormat:
 
     def read(self, headers: Iterable[tuple[str, Any]]) -> TextFields:
         """Finds the legacy headers among `headers`; names in any case, values bounded."""
-        prefix = self.baggage_prefix
+        prefix, trace_header = self.baggage_prefix, self.trace_header
         trace: Any = None
         debug_id: str | None = None
         baggage: dict[str, str] = {}
         room = MAX_BAGGAGE_BYTES
         for key, value in headers:
             name = key.lower()
-            if name == self.trace_header:
+            if name == trace_header:
                 trace = value
             elif name.startswith(prefix):
                 text = _text(value)
