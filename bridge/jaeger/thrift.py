@@ -13,8 +13,9 @@ from typing import Any
 from thrift.protocol.TBase import TBase
 from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
 from thrift.protocol.TCompactProtocol import TCompactProtocolAccelerated
+from thrift.protocol.TProtocol import TProtocolException
 from thrift.Thrift import TException, TMessageType, TType
-from thrift.transport.TTransport import TMemoryBuffer
+from thrift.transport.TTransport import TMemoryBuffer, TTransportException
 
 STRING, DOUBLE, BOOL, LONG, BINARY = range(5)  # TagType
 CHILD_OF, FOLLOWS_FROM = range(2)  # SpanRefType
@@ -79,7 +80,8 @@ def _reader(data: bytes, protocol: Protocol) -> Any:
 def _refusal(error: Exception) -> Malformed:
     if isinstance(error, EOFError):
         return Malformed("truncated")
-    if isinstance(error, (OverflowError, RecursionError)):
+    beyond = (type(error), getattr(error, "type", None)) in _LIMITS
+    if beyond or isinstance(error, (OverflowError, RecursionError)):
         return Malformed("limit", str(error))
     return Malformed("thrift", type(error).__name__)
 
@@ -88,6 +90,15 @@ _READERS: dict[Protocol, Any] = {
     Protocol.COMPACT: TCompactProtocolAccelerated,
     Protocol.BINARY: TBinaryProtocolAccelerated,
 }
+_LIMITS = frozenset(
+    {
+        (TTransportException, TTransportException.NEGATIVE_SIZE),
+        (TTransportException, TTransportException.SIZE_LIMIT),
+        (TProtocolException, TProtocolException.NEGATIVE_SIZE),
+        (TProtocolException, TProtocolException.SIZE_LIMIT),
+        (TProtocolException, TProtocolException.DEPTH_LIMIT),
+    }
+)
 _CALLS = frozenset({TMessageType.CALL, TMessageType.ONEWAY})
 # What thrift's C decoder, or its Python one where that is missing, raises for bad input.
 _DECODE_ERRORS = (
