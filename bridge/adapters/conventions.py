@@ -29,3 +29,10 @@ WATCH_LAG = "adapter.watch.lag"
 WATCH_RESTARTS = "adapter.watch.restarts"
 LOCK_WAIT = "adapter.lock.wait"
 LOCK_ACQUIRED = "adapter.lock.acquired"
+
+# --- etcd
+ETCD_FOUND = "etcd.found"
+ETCD_KEY = "etcd.key"  # what the key policy shows of it
+ETCD_LEASE_TTL = "etcd.lease.ttl"  # seconds
+ETCD_REVISION = "etcd.revision"
+ETCD_TXN_SUCCEEDED = "etcd.txn.succeeded"

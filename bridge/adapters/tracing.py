@@ -99,11 +99,15 @@ class Call:
     def inject(self, headers: MutableMapping[str, str]) -> None:
         """Adds `traceparent` (and `tracestate`) to HTTP headers."""
         _W3C.inject(headers, self._context)
+        if parent := headers.get("traceparent"):
+            # The SDK sets the flag "random" too; servers with a trace library of before that
+            # (etcd 3.5) then drop the whole header.
+            headers["traceparent"] = f"{parent[:-2]}{int(parent[-2:], 16) & 1:02x}"
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """The same for gRPC."""
         carrier: dict[str, str] = {}
-        _W3C.inject(carrier, self._context)
+        self.inject(carrier)
         return tuple(carrier.items())
 
     def set(self, name: str, value: AttributeValue) -> None:

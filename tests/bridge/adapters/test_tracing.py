@@ -85,7 +85,7 @@ def test_headers_and_metadata_carry_traceparent_and_never_baggage(tracing, telem
     finally:
         context_api.detach(token)
     sent = telemetry.span("get").context
-    flags = f"{sent.trace_flags:02x}"
+    flags = f"{sent.trace_flags & 1:02x}"  # never "random": old servers drop such a header
     assert headers == {"traceparent": f"00-{sent.trace_id:032x}-{sent.span_id:016x}-{flags}"}
     assert metadata == (("traceparent", headers["traceparent"]),)
 

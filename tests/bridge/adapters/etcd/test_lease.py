@@ -1,0 +1,99 @@
+"""Leases on a real etcd: kept alive, lost, revoked."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from aetcd import rpc
+
+from bridge.adapters.errors import Unavailable
+from bridge.adapters.etcd import EtcdConnection, EtcdStore, Lease
+from tests.bridge.adapters.etcd.conftest import Connect
+from tests.servers.etcd import Etcd
+from tests.servers.process import wait_until
+from tests.servers.watchers import Canaries, Telemetry, no_leftovers
+
+
+def revoke(connection: EtcdConnection, lease: int) -> None:
+    """What an operator or another client may do to our lease."""
+    connection.invoke("revoke", "Lease.LeaseRevoke", rpc.LeaseRevokeRequest(ID=lease))
+
+
+def test_a_lease_outlives_its_time_while_it_is_renewed(
+    etcd: EtcdConnection, telemetry: Telemetry
+) -> None:
+    with Lease(etcd, ttl=2) as lease:
+        EtcdStore(etcd).put("lease/alive", "1", lease=lease.id)
+        time.sleep(4.5)
+        assert EtcdStore(etcd).get("lease/alive") is not None
+        assert not lease.lost.is_set()
+    assert sum(telemetry.metric("adapter.heartbeats").values()) >= 5
+
+
+def test_heartbeats_make_no_spans(etcd: EtcdConnection, telemetry: Telemetry) -> None:
+    with Lease(etcd, ttl=2):
+        time.sleep(2.5)
+    assert [span.name for span in telemetry.spans()] == [
+        "lease grant",
+        "etcd lease up",
+        "etcd lease stopped",
+        "lease revoke",
+    ]
+
+
+def test_close_takes_the_keys_away_at_once(etcd: EtcdConnection) -> None:
+    lease = Lease(etcd, ttl=60)
+    EtcdStore(etcd).put("lease/closed", "1", lease=lease.id)
+    lease.close()
+    assert EtcdStore(etcd).get("lease/closed") is None
+    lease.close()
+
+
+def test_a_revoked_lease_is_noticed_at_the_next_heartbeat(etcd: EtcdConnection) -> None:
+    lease = Lease(etcd, ttl=3)
+    revoke(etcd, lease.id)
+    assert lease.lost.wait(3)
+    lease.close()
+
+
+def test_a_server_that_hangs_for_the_lease_time_loses_it(own_etcd: Etcd, connect: Connect) -> None:
+    lease = Lease(connect(own_etcd.address), ttl=2)
+    own_etcd.pause()
+    started = time.monotonic()
+    assert lease.lost.wait(5)
+    assert time.monotonic() - started < 3.5
+    own_etcd.resume()
+    lease.close()
+
+
+def test_a_short_crash_does_not_lose_the_lease(own_etcd: Etcd, connect: Connect) -> None:
+    connection = connect(own_etcd.address)
+    lease = Lease(connection, ttl=8)
+    states = []
+    own_etcd.restart()
+    wait_until(lambda: states.append(lease.state.value) or lease.state.value == "up", 8)
+    assert not lease.lost.is_set()
+    lease.close()
+
+
+def test_a_lease_is_not_granted_by_a_dead_server(own_etcd: Etcd, connect: Connect) -> None:
+    own_etcd.kill()
+    with pytest.raises(Unavailable):
+        Lease(connect(own_etcd.address))
+
+
+def test_the_lease_id_stays_out_of_telemetry(etcd: EtcdConnection, canaries: Canaries) -> None:
+    with Lease(etcd) as lease:
+        canaries.watch("lease id", str(lease.id))
+        canaries.watch("lease id in hex", f"{lease.id:x}")
+        assert str(lease.id) not in repr(lease)
+
+
+def test_nothing_is_left_after_close(shared_etcd: Etcd) -> None:
+    with (
+        no_leftovers(),
+        EtcdConnection([shared_etcd.address]) as connection,
+        Lease(connection, ttl=2),
+    ):
+        time.sleep(1)
