@@ -1,0 +1,1 @@
+"""Run a program before and after its migration, and say whether Jaeger would show the same."""
