@@ -36,3 +36,13 @@ ETCD_KEY = "etcd.key"  # what the key policy shows of it
 ETCD_LEASE_TTL = "etcd.lease.ttl"  # seconds
 ETCD_REVISION = "etcd.revision"
 ETCD_TXN_SUCCEEDED = "etcd.txn.succeeded"
+
+# --- Consul
+CONSUL_KEY = "consul.key"  # as much of it as the key policy shows
+CONSUL_INDEX = "consul.index"
+CONSUL_FOUND = "consul.found"
+CONSUL_CONSISTENCY = "consul.consistency"
+CONSUL_DATACENTER = "consul.datacenter"
+CONSUL_SERVICE_NAME = "consul.service.name"
+CONSUL_SERVICE_ID = "consul.service.id"
+CONSUL_INSTANCES_COUNT = "consul.instances.count"

@@ -70,6 +70,10 @@ class Tracing:
             context = context_api.set_value(_SUPPRESS, True, context)
         return Call(span, context, translate)
 
+    def untraced(self, translate: Translate = _no_translation) -> Call:
+        """A call that makes no span: heartbeats and blocking reads. Its errors are translated."""
+        return Call(trace.INVALID_SPAN, Context({_SUPPRESS: True}), translate)
+
     def background(
         self, name: str, origin: SpanContext | None, attributes: Attributes | None = None
     ) -> Call:

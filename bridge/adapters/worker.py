@@ -8,6 +8,7 @@ worker, and one call of the state callback. Successful steps make no spans.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import random
 import threading
@@ -25,7 +26,7 @@ from bridge.adapters import conventions as c
 from bridge.adapters.errors import AdapterError, Unexpected
 from bridge.adapters.metrics import Meters
 from bridge.adapters.redaction import place_of
-from bridge.adapters.tracing import Tracing, origin
+from bridge.adapters.tracing import Attributes, Call, Tracing, origin
 
 STOP_SECONDS = 1.0
 
@@ -282,22 +283,47 @@ class Inbox(Generic[_T]):
 
 
 class Delivery(Generic[_T]):
-    """Hands events to an application's callback, each in a root span, and notes their lag."""
+    """Hands events to an application's callback, each in a root span, and notes their lag.
+
+    `describe` gives the span's attributes. A callback that fails marks the span and is logged.
+    """
 
     def __init__(
-        self, name: str, callback: Callable[[_T], object], tracing: Tracing, meters: Meters
+        self,
+        name: str,
+        callback: Callable[[_T], object],
+        tracing: Tracing,
+        meters: Meters,
+        describe: Callable[[_T], Attributes] = lambda event: {},
     ) -> None:
         self._name = name
         self._callback = callback
         self._tracing = tracing
         self._meters = meters
+        self._describe = describe
         self._origin = origin()
 
     def __call__(self, event: _T, lag: float = 0.0) -> None:
-        self._meters.watch_lag(lag)
-        with self._tracing.background(self._name, self._origin) as span:
+        with self._span(event, lag) as span:
             try:
                 self._callback(event)
             except Exception as error:  # noqa: BLE001
-                span.fail(error)
-                _log.error("%s: callback: %s", self._name, place_of(error))
+                self._failed(span, error)
+
+    async def asynchronous(self, event: _T, lag: float = 0.0) -> None:
+        """The same for a callback that may be a coroutine function."""
+        with self._span(event, lag) as span:
+            try:
+                result = self._callback(event)
+                if inspect.isawaitable(result):
+                    await result
+            except Exception as error:  # noqa: BLE001
+                self._failed(span, error)
+
+    def _span(self, event: _T, lag: float) -> Call:
+        self._meters.watch_lag(lag)
+        return self._tracing.background(self._name, self._origin, self._describe(event))
+
+    def _failed(self, span: Call, error: Exception) -> None:
+        span.fail(error)
+        _log.error("%s: callback: %s", self._name, place_of(error))

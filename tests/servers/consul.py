@@ -1,0 +1,109 @@
+"""A real Consul agent: in memory (`dev`), on disk, with ACLs and mTLS, or three servers."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tests.servers.process import ServerProcess, find_program, free_ports, http_ok
+
+INSTALL = "apt-get install consul (or unpack the consul binary you have onto PATH)"
+
+
+class Consul(ServerProcess):
+    """One agent. Its HTTP API is on `port`; with TLS that of its clients is on `https_port`."""
+
+    port: int
+    https_port: int
+
+    def api(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
+        """A plain request past our adapter: what a test arranges or checks with."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            data=body if isinstance(body, bytes) else json.dumps(body).encode() if body else None,
+            method=method,
+            headers={"X-Consul-Token": token} if token else {},
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+
+def dev(*extra: str, config: dict[str, Any] | None = None, log_level: str = "warn") -> Consul:
+    """An agent that forgets everything when it is restarted; at "debug" it logs every request."""
+    return _agent(["-dev", "-node=dev1", f"-log-level={log_level}", *extra], config or {})
+
+
+def durable() -> Consul:
+    """A server of its own that keeps its data over a restart."""
+    quick = {"performance": {"raft_multiplier": 1}}
+    return _agent(["-server", "-bootstrap-expect=1", "-data-dir=data", "-node=solo"], quick)
+
+
+def with_acl(management_token: str) -> Consul:
+    """Denies by default; `management_token` may do everything."""
+    acl = {
+        "enabled": True,
+        "default_policy": "deny",
+        "enable_token_persistence": False,
+        "tokens": {"initial_management": management_token, "agent": management_token},
+    }
+    return dev(config={"acl": acl})
+
+
+def with_mtls(ca: Path, certificate: Path, key: Path) -> Consul:
+    """Serves HTTPS to clients with a certificate of `ca`; plain HTTP stays for the probe."""
+    tls = {
+        "defaults": {"ca_file": str(ca), "cert_file": str(certificate), "key_file": str(key)},
+        "https": {"verify_incoming": True},
+    }
+    (https_port,) = free_ports(1)
+    agent = dev(f"-https-port={https_port}", config={"tls": tls})
+    agent.https_port = https_port
+    return agent
+
+
+def cluster(size: int = 3) -> list[Consul]:
+    """Servers that elect a leader; start them all (`start_together`)."""
+    ports = [free_ports(4) for _ in range(size)]
+    joins = [f"-retry-join=127.0.0.1:{serf}" for _, serf, _, _ in ports]
+    quick = {"performance": {"raft_multiplier": 1}}
+    return [
+        _agent(
+            ["-server", f"-bootstrap-expect={size}", "-data-dir=data", f"-node=n{number}", *joins],
+            quick,
+            own,
+        )
+        for number, own in enumerate(ports)
+    ]
+
+
+def _agent(arguments: list[str], config: dict[str, Any], ports: list[int] | None = None) -> Consul:
+    program = find_program("consul", install=INSTALL)
+    http, serf, wan, rpc = ports or free_ports(4)
+    command = [
+        program, "agent", *arguments, "-config-dir=config",
+        "-bind=127.0.0.1", "-client=127.0.0.1", f"-http-port={http}", "-dns-port=-1",
+        f"-serf-lan-port={serf}", f"-serf-wan-port={wan}", f"-server-port={rpc}",
+        "-grpc-port=-1", "-disable-host-node-id", *_closed_ports(program),
+    ]  # fmt: skip
+    agent = Consul("consul", command, lambda: _has_leader(http))
+    agent.port = http
+    (agent.folder / "config").mkdir()
+    (agent.folder / "config" / "agent.json").write_text(json.dumps(config))
+    return agent
+
+
+@functools.cache
+def _closed_ports(program: str) -> list[str]:
+    """From 1.14 on a second gRPC port opens by default, a fixed one."""
+    usage = subprocess.run([program, "agent", "-help"], capture_output=True, text=True, check=False)
+    return ["-grpc-tls-port=-1"] if "-grpc-tls-port" in usage.stdout + usage.stderr else []
+
+
+def _has_leader(port: int) -> bool:
+    return http_ok(f"http://127.0.0.1:{port}/v1/status/leader", contains=":")
