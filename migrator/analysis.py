@@ -1,0 +1,171 @@
+"""From paths to outcomes: discover, exchange facts, rewrite in memory. Nothing is written here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import codemods
+from codemods import Fate, Finding
+from migrator import discovery, project, rewriting, vcs
+from migrator.problem import Problem, from_error
+from migrator.settings import Settings
+
+Progress = Callable[[int, int], None]  # files done, files in all
+
+
+@dataclass(slots=True)
+class Analysis:
+    """What a run found. `sources` are the files as they were, `after` those that change."""
+
+    searched: int = 0
+    sources: dict[str, bytes] = field(default_factory=dict)
+    after: dict[str, bytes] = field(default_factory=dict)
+    findings: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)  # in which to write `after`
+    seconds: dict[str, float] = field(default_factory=dict)  # of CPU, by phase
+
+    def count(self, *fates: Fate) -> int:
+        """How many findings have one of these fates."""
+        return sum(f.fate in fates for findings in self.findings.values() for f in findings)
+
+
+def analyse(paths: Sequence[str], settings: Settings, progress: Progress | None = None) -> Analysis:
+    """Look at everything under `paths`, in the light of the projects they belong to."""
+    result = Analysis()
+    jobs: list[rewriting.Job] = []
+    for root, members in _by_root(paths, result.problems).items():
+        with _Clock(result.seconds, "discover"):
+            files, hits = _discover(root, members, settings.exclude, result)
+        with _Clock(result.seconds, "facts"):
+            loaded = project.load(root, files, hits)
+        jobs += _jobs(loaded, members, result)
+        result.order += _writing_order(loaded)
+    _rewrite(jobs, settings, result, progress)
+    result.order = [path for path in result.order if path in result.after]
+    result.problems = sorted(set(result.problems))
+    return result
+
+
+def analyse_text(source: bytes, filename: str, settings: Settings) -> Analysis:
+    """Look at one file's text as if it stood in `filename`, with the facts of its project."""
+    result = Analysis(searched=1)
+    path = os.path.abspath(filename)
+    root = project.root_of(path)
+    files, hits = _discover(root, [root], settings.exclude, Analysis())
+    hits.sources[path] = source
+    loaded = project.load(root, sorted({*files, path}), hits)
+    jobs = [job for job in _jobs(loaded, [path], result) if job.path == path]
+    _rewrite(jobs, settings, result, None)
+    return result
+
+
+class _Clock:
+    """Adds the CPU seconds of a block, forked processes included, to a table."""
+
+    def __init__(self, table: dict[str, float], name: str) -> None:
+        self.table, self.name = table, name
+
+    def __enter__(self) -> None:
+        self.start = _cpu()
+
+    def __exit__(self, *_: object) -> None:
+        self.table[self.name] = self.table.get(self.name, 0.0) + _cpu() - self.start
+
+
+def _cpu() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _by_root(paths: Iterable[str], problems: list[Problem]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for path in paths:
+        try:
+            os.stat(path)
+        except OSError as error:
+            problems.append(from_error(path, error))
+            continue
+        grouped.setdefault(project.root_of(path), []).append(os.path.realpath(path))
+    return grouped
+
+
+def _below(path: str, members: Iterable[str]) -> bool:
+    return any(path == m or path.startswith(m.rstrip(os.sep) + os.sep) for m in members)
+
+
+def _discover(
+    root: str, members: Sequence[str], exclude: Sequence[str], result: Analysis
+) -> tuple[list[str], discovery.Hits]:
+    """The files of the whole project, because their facts count, and those with a needle."""
+    tree = discovery.walk(root, exclude)
+    named = [path for path in members if os.path.isfile(path)]
+    folders = [path for path in members if path != root and os.path.isdir(path)]
+    files = {*tree.files, *named}
+    for folder in folders:  # also where it is one that the walk skips, as it was asked for
+        if not any(_below(path, [folder]) for path in files):
+            files.update(discovery.walk(folder, exclude).files)
+    hits = discovery.search(sorted(files), codemods.is_candidate)
+    problems = [p for p in (*tree.problems, *hits.problems) if _below(p.path, members)]
+    dropped = vcs.ignored({*hits.sources, *(p.path for p in problems)}) - set(members)
+    hits.sources = {path: s for path, s in hits.sources.items() if path not in dropped}
+    result.problems += [p for p in problems if p.path not in dropped]
+    result.searched += sum(_below(path, members) for path in files)
+    return sorted(files - dropped), hits
+
+
+def _jobs(loaded: project.Project, members: Sequence[str], result: Analysis) -> list[rewriting.Job]:
+    jobs = []
+    for name, source in loaded.sources.items():
+        module = loaded.modules[name]
+        if not _below(module.path, members):
+            continue
+        if name in loaded.problems:
+            result.problems.append(loaded.problems[name])
+            continue
+        facts = loaded.facts_for(name)
+        jobs.append(rewriting.Job(module.path, source, name, module.is_package, facts))
+    return jobs
+
+
+def _writing_order(loaded: project.Project) -> list[str]:
+    """Importers first: a run that is cut off leaves the modules with the facts for the next."""
+    order: list[str] = []
+    seen: set[str] = set()
+    for start in sorted(loaded.sources):
+        stack = [(start, False)]
+        while stack:
+            name, done = stack.pop()
+            if done:
+                order.append(loaded.modules[name].path)
+            elif name not in seen and name in loaded.sources:
+                seen.add(name)
+                stack.append((name, True))
+                stack += [(other, False) for other in loaded.imports.get(name, {}).values()]
+    return order[::-1]
+
+
+def _rewrite(
+    jobs: list[rewriting.Job], settings: Settings, result: Analysis, progress: Progress | None
+) -> None:
+    workers = rewriting.workers_for(jobs, settings.jobs)
+    sources = {job.path: job.source for job in jobs}
+    with _Clock(result.seconds, "rewrite"):
+        for done, outcome in enumerate(
+            rewriting.rewrite_all(jobs, settings.options(), workers=workers), start=1
+        ):
+            if problem := rewriting.as_problem(outcome):
+                result.problems.append(problem)
+            if outcome.findings:
+                result.findings[outcome.path] = outcome.findings
+                result.sources[outcome.path] = sources[outcome.path]
+            if outcome.source is not None:
+                result.after[outcome.path] = outcome.source
+                result.sources[outcome.path] = sources[outcome.path]
+            if progress:
+                progress(done, len(jobs))
+    result.findings = dict(sorted(result.findings.items()))
+    result.after = dict(sorted(result.after.items()))
+    result.problems.sort()

@@ -1,0 +1,88 @@
+"""What `scan` and `migrate` do alike: settings, analysis, output, exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from migrator import report
+from migrator.analysis import Analysis, analyse, analyse_text
+from migrator.exits import DONE, ERROR, FINDINGS, Failure
+from migrator.formats import FORMATS
+from migrator.problem import Problem
+from migrator.settings import Settings, load
+from migrator.terminal import emphasise, progress
+
+STDIN = "-"
+
+
+@dataclass(slots=True)
+class Session:
+    """One run: the settings that hold, and what was found."""
+
+    settings: Settings
+    analysis: Analysis
+    broken: Problem | None = None  # pyproject.toml
+    given: bytes = b""  # what came on standard input
+
+
+def begin(paths: Sequence[str], stdin_filename: str | None, chosen: dict[str, Any]) -> Session:
+    """Read the settings and look at everything under `paths`.
+
+    Raises:
+        Failure: the command line makes no sense.
+    """
+    if not paths:
+        raise Failure("which PATH? `.` is the folder you are in; `-` is standard input")
+    given = b""
+    if STDIN in paths:
+        if len(paths) > 1:
+            raise Failure("`-` stands alone: give either it or paths")
+        filename = stdin_filename or "stdin.py"
+        settings, broken = load(filename, chosen)
+        given = sys.stdin.buffer.read()
+        analysis = analyse_text(given, filename, settings)
+    else:
+        settings, broken = load(paths[0], chosen)
+        with progress("Rewriting") as update:
+            analysis = analyse(paths, settings, update)
+    if broken:
+        analysis.problems.insert(0, broken)
+    return Session(settings, analysis, broken, given)
+
+
+def say(lines: Iterable[str]) -> None:
+    """Lines on stdout."""
+    for line in lines:
+        click.echo(line)
+
+
+def tell(lines: Iterable[str], style: str | None = None) -> None:
+    """Lines on stderr, so that stdout stays the diff or the document."""
+    for line in lines:
+        click.echo(emphasise(line, style, sys.stderr) if style else line, err=True)
+
+
+def document(session: Session) -> bool:
+    """Print the machine's format, if that was asked for."""
+    render = FORMATS.get(session.settings.output_format)
+    if render:
+        say(render(session.analysis))
+    return render is not None
+
+
+def tell_problems(session: Session) -> None:
+    """Errors on stderr, unless a machine's format has said them already."""
+    if session.settings.output_format == "text":
+        tell((f"error: {line}" for line in report.problems(session.analysis)), "red")
+
+
+def status(session: Session, *, findings: bool) -> int:
+    """The exit status: errors first, then whether something is left."""
+    if session.analysis.problems:
+        return ERROR
+    return FINDINGS if findings else DONE

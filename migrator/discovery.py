@@ -1,0 +1,169 @@
+"""Walk a tree once and keep the Python files that a byte search finds worth a parse."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+
+from migrator.problem import Problem, from_error
+
+SUFFIXES = (".py", ".pyw")
+# fmt: off
+SKIPPED_FOLDERS = frozenset((
+    ".bzr", ".direnv", ".eggs", ".git", ".hg", ".ipynb_checkpoints", ".mypy_cache", ".nox",
+    ".pants.d", ".pyenv", ".pytest_cache", ".pytype", ".ruff_cache", ".svn", ".tox", ".venv",
+    ".vscode", "__pycache__", "__pypackages__", "buck-out", "node_modules", "site-packages", "venv",
+))
+# fmt: on
+VIRTUALENV_MARK = "pyvenv.cfg"
+LARGEST = 2_000_000  # bytes; libcst takes minutes and gigabytes beyond
+BLOCK = 1 << 20
+OVERLAP = 256  # longer than any needle
+
+Predicate = Callable[[bytes], bool]
+
+
+@dataclass(slots=True)
+class Tree:
+    """The Python files under one path, and what could not be entered."""
+
+    files: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def walk(root: str, exclude: Iterable[str] = ()) -> Tree:
+    """List the Python files under `root`, never through a symbolic link.
+
+    A link that leads out of the tree is a problem; one that stays inside is not followed either,
+    because what it leads to is found where it is. `exclude` holds patterns for `is_excluded`.
+    """
+    tree = Tree()
+    patterns = tuple(exclude)
+    real_root = os.path.realpath(root)
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as scan:
+                entries = list(scan)
+        except OSError as error:
+            tree.problems.append(from_error(folder, error))
+            continue
+        if any(entry.name == VIRTUALENV_MARK for entry in entries):
+            continue
+        for entry in entries:
+            _sort_in(entry, tree, folders, root=root, real_root=real_root, patterns=patterns)
+    tree.files.sort()
+    return tree
+
+
+def _sort_in(
+    entry: os.DirEntry[str],
+    tree: Tree,
+    folders: list[str],
+    *,
+    root: str,
+    real_root: str,
+    patterns: tuple[str, ...],
+) -> None:
+    python = entry.name.endswith(SUFFIXES)
+    if entry.is_symlink():
+        if not _is_excluded(entry.path, root, patterns):
+            tree.problems.extend(_link_problems(entry, real_root, python=python))
+    elif entry.is_dir():
+        if entry.name not in SKIPPED_FOLDERS and not _is_excluded(entry.path, root, patterns):
+            folders.append(entry.path)
+    elif python and entry.is_file() and not _is_excluded(entry.path, root, patterns):
+        tree.files.append(entry.path)
+
+
+def _link_problems(entry: os.DirEntry[str], real_root: str, *, python: bool) -> Iterator[Problem]:
+    try:
+        folder = entry.is_dir()
+    except OSError as error:
+        yield from_error(entry.path, error)
+        return
+    if entry.name in SKIPPED_FOLDERS or not (python or folder):
+        return
+    target = os.path.realpath(entry.path)
+    if not os.path.exists(target):
+        yield Problem(entry.path, "a symbolic link that leads nowhere")
+    elif os.path.commonpath((target, real_root)) != real_root:
+        yield Problem(entry.path, f"a symbolic link out of the tree, to {target}; not followed")
+
+
+def is_excluded(path: str, patterns: Iterable[str]) -> bool:
+    """Whether a pattern matches the relative `path`, one of its parents, or one of their names."""
+    parts = path.replace(os.sep, "/").split("/")
+    prefixes = ["/".join(parts[: n + 1]) for n in range(len(parts))]
+    return any(
+        fnmatch(name, pattern.strip("/")) for pattern in patterns for name in (*parts, *prefixes)
+    )
+
+
+def _is_excluded(path: str, root: str, patterns: tuple[str, ...]) -> bool:
+    return bool(patterns) and is_excluded(os.path.relpath(path, root), patterns)
+
+
+@dataclass(slots=True)
+class Hits:
+    """The files a search found, with their bytes, and the files it could not read."""
+
+    sources: dict[str, bytes] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def search(files: Iterable[str], predicate: Predicate) -> Hits:
+    """Read every file and keep those that satisfy `predicate`; hits over LARGEST are problems."""
+    hits = Hits()
+    for path in files:
+        try:
+            source = _read_if(path, predicate)
+        except OSError as error:
+            hits.problems.append(from_error(path, error))
+            continue
+        if source is None:
+            continue
+        if len(source) > LARGEST:
+            size = f"{len(source) / 1e6:.1f} MB or more"
+            hits.problems.append(Problem(path, f"too large to rewrite ({size}); split it first"))
+        else:
+            hits.sources[path] = source
+    return hits
+
+
+def read(path: str) -> bytes:
+    """The whole file. Raises OSError, also where `path` is no regular file."""
+    source = _read_if(path, lambda _: True)
+    assert source is not None
+    return source
+
+
+def _read_if(path: str, predicate: Predicate) -> bytes | None:
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        status = os.fstat(handle)
+        if status.st_size <= LARGEST and stat.S_ISREG(status.st_mode):
+            source = os.read(handle, status.st_size + 1)
+            return source if predicate(source) else None
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "not a regular file")
+        return _search_blocks(handle, predicate)
+    finally:
+        os.close(handle)
+
+
+def _search_blocks(handle: int, predicate: Predicate) -> bytes | None:
+    tail = b""
+    size = 0
+    found = False
+    while block := os.read(handle, BLOCK):
+        size += len(block)
+        found = found or predicate(tail + block)
+        if found and size > LARGEST:
+            return bytes(size)
+        tail = block[-OVERLAP:]
+    return bytes(size) if found else None

@@ -1,0 +1,235 @@
+"""A repository as its modules see each other: names, imports, and the facts they exchange."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import codemods
+from codemods import Fact, Facts, Unreadable
+from migrator.discovery import Hits, search
+from migrator.problem import Problem
+
+ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+SOURCE_FOLDER = "src"
+PACKAGE = "__init__"
+LEGACY = frozenset(("jaeger_client", "opentelemetry", "opentracing"))
+MOST_ROUNDS = 20  # of facts; a chain of re-exports longer than this is cut off
+
+
+def root_of(path: str) -> str:
+    """The project's folder: the nearest one above `path` with `.git`, else with a build file.
+
+    Without either it is `path` itself, or the folder of the file `path`.
+    """
+    start = os.path.realpath(path)
+    if not os.path.isdir(start):
+        start = os.path.dirname(start)
+    parents = [start]
+    while (parent := os.path.dirname(parents[-1])) != parents[-1]:
+        parents.append(parent)
+    for mark in ROOT_MARKS:
+        for folder in parents:
+            if os.path.exists(os.path.join(folder, mark)):
+                return folder
+    return start
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A file as a module. `name` is its path below the root with dots: unique in the project."""
+
+    path: str
+    name: str
+    is_package: bool
+
+    @property
+    def folder(self) -> str:
+        """The dotted name of the folder that holds the file."""
+        return self.name if self.is_package else self.name.rpartition(".")[0]
+
+
+def module_of(path: str, root: str) -> Module:
+    """The module that `path` below `root` is."""
+    relative = os.path.relpath(path, root).replace(os.sep, "/")
+    stem = os.path.splitext(relative)[0]
+    *folders, last = stem.split("/")
+    is_package = last == PACKAGE and bool(folders)
+    return Module(path, ".".join(folders if is_package else (*folders, last)), is_package)
+
+
+@dataclass(slots=True)
+class Project:
+    """The modules of one root, which of them hold legacy code, and their facts.
+
+    Everything is keyed by the modules' unique names; `facts_for` respells facts for one file.
+    """
+
+    root: str
+    modules: dict[str, Module]
+    sources: dict[str, bytes]  # of the modules worth a parse
+    facts: dict[str, dict[str, Fact]] = field(default_factory=dict)  # module -> ".tracer" -> fact
+    imports: dict[str, dict[str, str]] = field(default_factory=dict)  # as written -> module
+    problems: dict[str, Problem] = field(default_factory=dict)
+
+    def facts_for(self, name: str) -> dict[str, Fact]:
+        """The facts the module `name` can see, by the names it would write to reach them."""
+        spelled = {**self.imports.get(name, {}), name: name}
+        return {
+            written + tail: fact
+            for written, module in spelled.items()
+            for tail, fact in self.facts.get(module, {}).items()
+        }
+
+
+def load(root: str, files: Iterable[str], hits: Hits) -> Project:
+    """Learn what the modules tell each other, beginning with `hits`, until nothing is new."""
+    modules = {module.name: module for module in (module_of(path, root) for path in files)}
+    sources = {module_of(path, root).name: source for path, source in hits.sources.items()}
+    project = Project(root, modules, sources)
+    fresh = set(project.sources)
+    for _ in range(MOST_ROUNDS):
+        told = _round(project, fresh)
+        if not told:
+            break
+        _add_importers(project, told)
+        _add_named(project, told)
+        fresh = {
+            name
+            for name in project.sources
+            if name in told or told.intersection(_imports(project, name).values())
+        }
+    return project
+
+
+def _round(project: Project, fresh: Iterable[str]) -> set[str]:
+    """Ask the modules in `fresh` for facts; returns the modules that something new was said of."""
+    told: set[str] = set()
+    for name in sorted(fresh):
+        if name in project.problems:
+            continue
+        module = project.modules[name]
+        _imports(project, name)
+        try:
+            said = codemods.module_facts(
+                project.sources[name],
+                module=name,
+                is_package=module.is_package,
+                known=project.facts_for(name),
+            )
+        except Unreadable as error:
+            project.problems[name] = Problem(module.path, str(error))
+            continue
+        told |= _learn(project, name, said)
+    return told
+
+
+def _learn(project: Project, name: str, said: Facts) -> set[str]:
+    told = set()
+    for written, fact in said.items():
+        owner, tail = _owner(project, name, written)
+        known = project.facts.setdefault(owner, {})
+        if known.get(tail) != fact:
+            known[tail] = fact
+            told.add(owner)
+    return told
+
+
+def _owner(project: Project, name: str, written: str) -> tuple[str, str]:
+    """The module a fact is about, and the rest of its name, from how module `name` wrote it."""
+    if _within(written, name):
+        return name, written[len(name) :]
+    prefix = written
+    while prefix:
+        module = project.imports[name].get(prefix)
+        if module is not None:
+            return module, written[len(prefix) :]
+        prefix = prefix.rpartition(".")[0]
+    return name, "." + written
+
+
+def _imports(project: Project, name: str) -> Mapping[str, str]:
+    """The project's modules that `name` imports, by the names it imports them under."""
+    known = project.imports.get(name)
+    if known is None:
+        known = project.imports[name] = {}
+        module = project.modules[name]
+        try:
+            written = codemods.imported_modules(
+                project.sources[name], module=name, is_package=module.is_package
+            )
+        except Unreadable as error:
+            project.problems.setdefault(name, Problem(module.path, str(error)))
+            return known
+        for imported in written:
+            found = resolve(imported, module, project.modules)
+            if found is not None:
+                known[imported] = found
+    return known
+
+
+def resolve(imported: str, importer: Module, modules: Mapping[str, Module]) -> str | None:
+    """The module that `import imported` means in `importer`: what `sys.path` most likely finds.
+
+    A script's own folder comes first, then every folder above it, each also with `src`. A package
+    member sees its siblings that way only if nothing else has the name (it may be run as a script).
+    """
+    if imported in modules and _within(imported, importer.folder):
+        return imported  # a relative import, already made absolute
+    for place in _places(importer, modules, legacy=imported.partition(".")[0] in LEGACY):
+        candidate = f"{place}.{imported}" if place else imported
+        if candidate in modules:
+            return candidate
+    return None
+
+
+def _places(importer: Module, modules: Mapping[str, Module], *, legacy: bool) -> Iterator[str]:
+    above = list(_upwards(importer.folder))
+    packages = [folder for folder in above if folder in modules]
+    for folder in above:
+        if folder not in packages:
+            yield folder
+            yield f"{folder}.{SOURCE_FOLDER}".strip(".")
+    if not legacy:
+        yield from packages
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    while folder:
+        yield folder
+        folder = folder.rpartition(".")[0]
+    yield ""
+
+
+def _within(name: str, module: str) -> bool:
+    return name == module or name.startswith(module + ".")
+
+
+def _add_importers(project: Project, told: Iterable[str]) -> None:
+    """Read the files that may import one of `told`, and keep those that do."""
+    needles = {needle for name in told for needle in _needles(project, name)}
+    left = {m.path: n for n, m in project.modules.items() if n not in project.sources}
+    hits = search(left, lambda source: any(needle in source for needle in needles))
+    wanted = set(told)
+    for path, source in hits.sources.items():
+        name = left[path]
+        project.sources[name] = source
+        if not wanted.intersection(_imports(project, name).values()):
+            del project.sources[name], project.imports[name]
+            project.problems.pop(name, None)
+
+
+def _needles(project: Project, name: str) -> set[bytes]:
+    """What an importer's text must hold: the module's last name, or one that a package binds."""
+    words = {name.rpartition(".")[2]}
+    if project.modules[name].is_package:
+        words |= {tail.split(".")[1] for tail in project.facts.get(name, {})}
+    return {word.encode() for word in words if word}
+
+
+def _add_named(project: Project, told: Iterable[str]) -> None:
+    """Read the modules that another one told something about."""
+    missing = {project.modules[n].path: n for n in told if n not in project.sources}
+    for path, source in search(missing, lambda _: True).sources.items():
+        project.sources[missing[path]] = source

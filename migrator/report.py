@@ -1,0 +1,169 @@
+"""What a run found, as text for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import codemods
+from codemods import Fate, Finding, Rule
+from migrator.analysis import Analysis
+from migrator.diff import shown
+
+LIBRARIES = (  # by how the construct's name begins, first match; else its first component
+    ("opentelemetry.exporter.jaeger", "opentelemetry.exporter.jaeger"),
+    ("opentelemetry.ext.jaeger", "opentelemetry.ext.jaeger"),
+    ("opentelemetry.", "opentelemetry (renamed since)"),
+)
+FATES = (Fate.REWRITTEN, Fate.HELD, Fate.REPORTED, Fate.SUPPRESSED)
+HELD_MINUTES = 2  # to check the precondition of a rewrite that `--unsafe` would apply
+REVIEW_MINUTES = 0.5  # to read one rewritten site in a diff
+ROWS = 15
+
+
+def library_of(construct: str) -> str:
+    """The distribution-like name that a legacy construct belongs to."""
+    for start, library in LIBRARIES:
+        if construct.startswith(start):
+            return library
+    return construct.partition(".")[0]
+
+
+def scan_text(analysis: Analysis) -> Iterator[str]:
+    """What there is, by library, construct and file; what would become of it; the effort."""
+    findings = [f for found in analysis.findings.values() for f in found]
+    if not findings:
+        yield f"No legacy use in {_count(analysis.searched, 'Python file')}."
+        return
+    yield f"{_count(len(findings), 'legacy site')} in {_count(len(analysis.findings), 'file')} "
+    yield from _table("library", ((library_of(f.construct), f.fate) for f in findings))
+    yield from _table("construct", ((f.construct, f.fate) for f in findings), ROWS)
+    by_file = ((shown(p), f.fate) for p, found in analysis.findings.items() for f in found)
+    yield from _table("file", by_file, ROWS)
+    yield from _reported(analysis)
+    yield ""
+    yield from effort(findings)
+
+
+def effort(findings: Sequence[Finding]) -> Iterator[str]:
+    """An estimate in hours, and what it counts."""
+    minutes = {rule.code: rule.minutes for rule in codemods.rules()}
+    fates = Counter(f.fate for f in findings)
+    by_hand = sum(minutes.get(f.code, 5) for f in findings if f.fate is Fate.REPORTED)
+    saved = sum(minutes.get(f.code, 5) for f in findings if f.fate is Fate.REWRITTEN)
+    held = fates[Fate.HELD] * HELD_MINUTES
+    review = fates[Fate.REWRITTEN] * REVIEW_MINUTES
+    yield "Effort (an estimate):"
+    yield f"  {_hours(review):>8}  to review {_count(fates[Fate.REWRITTEN], 'rewritten site')}"
+    yield f"  {_hours(held):>8}  to check {_count(fates[Fate.HELD], 'site')} that need --unsafe"
+    yield f"  {_hours(by_hand):>8}  by hand for {_count(fates[Fate.REPORTED], 'reported site')}"
+    yield f"  {_hours(saved):>8}  saved"
+
+
+def finding_lines(analysis: Analysis, fates: Iterable[Fate]) -> Iterator[str]:
+    """One line for each finding of these fates, and its advice below."""
+    wanted = set(fates)
+    for path, findings in analysis.findings.items():
+        for finding in findings:
+            if finding.fate in wanted:
+                place = f"{shown(path)}:{finding.line}:{finding.column}"
+                yield f"{place}: {finding.code} {finding.message}"
+                if finding.advice:
+                    yield f"    {finding.advice}"
+
+
+def statistics(analysis: Analysis) -> Iterator[str]:
+    """How often each rule spoke, by fate."""
+    titles = {rule.code: rule.title for rule in codemods.rules()}
+    rows = ((f.code, f.fate) for found in analysis.findings.values() for f in found)
+    yield from _table("rule", ((_titled(code, titles), fate) for code, fate in rows))
+
+
+def problems(analysis: Analysis) -> Iterator[str]:
+    """What could not be read or rewritten, one line each."""
+    for problem in analysis.problems:
+        yield f"{shown(problem.path)}: {problem.message}"
+
+
+def hint(analysis: Analysis, *, unsafe: bool) -> Iterator[str]:
+    """How many rewrites are held back, and how to get them."""
+    held = analysis.count(Fate.HELD)
+    if held and not unsafe:
+        yield f"{_count(held, 'more site')} can be rewritten with --unsafe."
+
+
+def timings(analysis: Analysis, writing: float = 0.0) -> Iterator[str]:
+    """CPU seconds of each phase."""
+    yield "CPU seconds:"
+    for phase, seconds in {**analysis.seconds, "write": writing}.items():
+        if seconds:
+            yield f"  {seconds:8.3f}  {phase}"
+
+
+def rule_table(rules: Sequence[Rule]) -> Iterator[str]:
+    """One line a rule."""
+    for rule in rules:
+        yield f"{rule.code}  {rule.safety.value:<7} {rule.title}"
+
+
+def rule_text(rule: Rule) -> Iterator[str]:
+    """Everything that is known of a rule."""
+    yield f"{rule.code}: {rule.title}"
+    yield f"Safety: {SAFETY[rule.safety.value]}"
+    yield f"See: {rule.url}"
+    yield ""
+    yield rule.explanation.strip()
+    for before, after in rule.examples:
+        yield ""
+        yield from _indented("before", before)
+        yield from _indented("after", after)
+
+
+SAFETY = {
+    "safe": "applied by `migrate --write`",
+    "unsafe": "applied with `--unsafe`, because its precondition cannot be proved",
+    "report": "reported only; a hand has to do it",
+}
+
+
+def _indented(name: str, code: str) -> Iterator[str]:
+    yield f"  {name}:"
+    for line in code.strip("\n").splitlines():
+        yield f"    {line}".rstrip()
+
+
+def _reported(analysis: Analysis) -> Iterator[str]:
+    lines = list(finding_lines(analysis, (Fate.HELD, Fate.REPORTED)))
+    if lines:
+        yield ""
+        yield "Left for you, and why:"
+        yield from (f"  {line}" for line in lines)
+
+
+def _table(name: str, rows: Iterable[tuple[str, Fate]], most: int | None = None) -> Iterator[str]:
+    counts: dict[str, Counter[Fate]] = {}
+    for key, fate in rows:
+        counts.setdefault(key, Counter())[fate] += 1
+    ordered = sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))
+    shown_rows = ordered[:most]
+    width = max(len(name), *(len(key) for key, _ in shown_rows)) if shown_rows else len(name)
+    used = [fate for fate in FATES if any(count[fate] for _, count in ordered)]
+    yield ""
+    yield f"{name:<{width}}  {'sites':>6}" + "".join(f"  {fate.value:>10}" for fate in used)
+    for key, count in shown_rows:
+        cells = "".join(f"  {count[fate]:>10}" for fate in used)
+        yield f"{key:<{width}}  {count.total():>6}{cells}"
+    if len(ordered) > len(shown_rows):
+        yield f"... and {len(ordered) - len(shown_rows)} more"
+
+
+def _titled(code: str, titles: Mapping[str, str]) -> str:
+    return f"{code} {titles.get(code, '')}".rstrip()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _hours(minutes: float) -> str:
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

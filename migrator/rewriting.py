@@ -1,0 +1,207 @@
+"""Rewrite many files, each in a forked process: what kills one parse costs one file."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import codemods
+from codemods import Fact, Finding, Options, Unreadable
+from migrator.problem import Problem
+from migrator.suppression import suppressions, unused
+
+PAYS_FROM = 1_000_000  # bytes of hits; below, a second process costs more than it saves
+SECONDS_PER_FILE = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to rewrite."""
+
+    path: str
+    source: bytes
+    module: str
+    is_package: bool
+    facts: dict[str, Fact]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file. `source` is None where nothing changed."""
+
+    path: str
+    source: bytes | None = None
+    findings: tuple[Finding, ...] = ()
+    problem: str = ""
+    seconds: float = 0.0  # of CPU
+
+
+def rewrite_one(job: Job, options: Options) -> Outcome:
+    """Rewrite one file in this process and check that the result still compiles."""
+    start = time.process_time()
+    asked = suppressions(job.source)
+    if asked:
+        options = replace(options, suppressed=frozenset((one.line, one.code) for one in asked))
+    try:
+        result = codemods.rewrite(
+            job.source,
+            path=job.path,
+            module=job.module,
+            is_package=job.is_package,
+            facts=job.facts,
+            options=options,
+        )
+    except Unreadable as error:
+        return Outcome(job.path, problem=str(error))
+    except Exception as error:  # noqa: BLE001 - one file's defect must not end the run
+        return Outcome(job.path, problem=_defect(error))
+    changed = result.source if result.source != job.source else None
+    if changed is not None and _compiles(job.source) and not _compiles(changed):
+        return Outcome(job.path, problem=f"the rewrite would not compile, so it was dropped; {BUG}")
+    findings = sorted(
+        (*result.findings, *unused(asked, result.findings)), key=lambda f: (f.line, f.column)
+    )
+    return Outcome(job.path, changed, tuple(findings), "", time.process_time() - start)
+
+
+BUG = "this is a defect of jaeger2otlp, please report it"
+
+
+def _defect(error: Exception) -> str:
+    return f"left as it was: {type(error).__name__}: {error}; {BUG}"
+
+
+def _compiles(source: bytes) -> bool:
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def workers_for(jobs: Sequence[Job], wanted: int | None) -> int:
+    """How many processes pay; `wanted` is the user's choice."""
+    if sum(len(job.source) for job in jobs) < PAYS_FROM and wanted is None:
+        return 1
+    return max(1, min(wanted or os.cpu_count() or 1, len(jobs)))
+
+
+def rewrite_all(
+    jobs: Sequence[Job], options: Options, *, workers: int, seconds: float = SECONDS_PER_FILE
+) -> Iterator[Outcome]:
+    """Rewrite every job, largest first; outcomes come as they are done.
+
+    A file whose process dies, or takes longer than `seconds`, yields a problem.
+    """
+    if "fork" not in multiprocessing.get_all_start_methods():
+        yield from (rewrite_one(job, options) for job in jobs)
+        return
+    order = sorted(jobs, key=lambda job: len(job.source), reverse=True)
+    pending = list(reversed(range(len(order))))
+    pool = [Worker(order, options) for _ in range(min(workers, len(order)))]
+    try:
+        while True:
+            for worker in pool:
+                if worker.index is None and pending:
+                    worker.give(pending.pop())
+            busy = [worker for worker in pool if worker.index is not None]
+            if not busy:
+                return
+            yield from _collect(busy, order, seconds)
+    finally:
+        for worker in pool:
+            worker.stop()
+
+
+class Worker:
+    """A forked process that rewrites the jobs it is given the index of."""
+
+    def __init__(self, jobs: Sequence[Job], options: Options) -> None:
+        self.jobs = jobs
+        self.options = options
+        self.index: int | None = None
+        self.since = 0.0
+        self.start()
+
+    def start(self) -> None:
+        """Fork; the child inherits the jobs, so that none is ever sent."""
+        context: Any = multiprocessing.get_context("fork")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(
+            target=_serve, args=(theirs, self.jobs, self.options), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+
+    def give(self, index: int) -> None:
+        """Hand over the next job."""
+        self.index, self.since = index, time.monotonic()
+        self.pipe.send(index)
+
+    def take(self) -> Outcome | None:
+        """The outcome of the job at hand, or None where the process died on it."""
+        self.index = None
+        try:
+            outcome = self.pipe.recv()
+        except (EOFError, OSError):
+            return None
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+    def stop(self) -> None:
+        """End the process at once; it holds nothing that needs saving."""
+        self.pipe.close()
+        self.process.kill()
+        self.process.join()
+
+
+def _collect(busy: Sequence[Worker], order: Sequence[Job], seconds: float) -> Iterator[Outcome]:
+    now = time.monotonic()
+    patience = min(seconds - (now - worker.since) for worker in busy)
+    ready = wait([worker.pipe for worker in busy], timeout=max(0.0, patience))
+    for worker in busy:
+        index = worker.index
+        assert index is not None
+        path = order[index].path
+        if worker.pipe in ready:
+            outcome = worker.take()
+            if outcome is None:
+                _again(worker)
+                outcome = Outcome(path, problem=f"left as it was: the parser crashed on it; {DEEP}")
+            yield outcome
+        elif time.monotonic() - worker.since >= seconds:
+            _again(worker)
+            yield Outcome(path, problem=f"left as it was: took longer than {seconds:g} s; {DEEP}")
+
+
+DEEP = "it may be generated code, which --exclude leaves out"
+
+
+def _again(worker: Worker) -> None:
+    worker.stop()
+    worker.index = None
+    worker.start()
+
+
+def _serve(pipe: Connection, jobs: Sequence[Job], options: Options) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    while True:
+        try:
+            index = pipe.recv()
+        except EOFError:
+            return
+        with contextlib.suppress(BrokenPipeError):  # the parent was killed
+            pipe.send(rewrite_one(jobs[index], options))
+
+
+def as_problem(outcome: Outcome) -> Problem | None:
+    """The outcome's problem, if it has one."""
+    return Problem(outcome.path, outcome.problem) if outcome.problem else None
