@@ -112,9 +112,7 @@ def _fate(site: Site, findings: tuple[Finding, ...], touched: set[int], *, left:
     """By the nearest finding on the line; else by whether the line went; imports follow uses."""
     on_line = [f for f in findings if f.line <= site.line <= f.end_line]
     if on_line:
-        nearest = min(
-            on_line, key=lambda f: (abs(f.line - site.line), abs(f.column - site.column))
-        )
+        nearest = min(on_line, key=lambda f: (abs(f.line - site.line), abs(f.column - site.column)))
         return nearest.fate.value
     if site.line in touched:
         return Fate.REWRITTEN.value
@@ -125,9 +123,7 @@ def _touched(before: bytes, after: bytes) -> set[int]:
     """The numbers of the lines that are no longer there."""
     if before == after:
         return set()
-    matcher = difflib.SequenceMatcher(
-        None, before.splitlines(), after.splitlines(), autojunk=False
-    )
+    matcher = difflib.SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
     return {
         line + 1
         for tag, start, end, _, _ in matcher.get_opcodes()

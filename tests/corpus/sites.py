@@ -1,4 +1,4 @@
-"""An independent count of legacy sites: a plain walk over `ast`, sharing no code with the engine."""
+"""An independent count of legacy sites: a plain walk over `ast`, no code of the engine."""
 
 from __future__ import annotations
 
