@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_plus
 
 TRACE_ID_HEADER = "uber-trace-id"
 BAGGAGE_HEADER_PREFIX = "uberctx-"
@@ -166,12 +166,16 @@ class TextFormat:
                 text = _text(value)
                 room -= len(text)
                 if room >= 0 and len(baggage) < MAX_BAGGAGE_ITEMS:
-                    baggage[name[len(prefix) :]] = self._decoded(text)
+                    baggage[name[len(prefix) :]] = self._baggage_value(text)
             elif name == self.debug_id_header:
                 debug_id = self._decoded(_text(value))[:MAX_DEBUG_ID] or None
             elif name == self.baggage_header:
                 baggage.update(_baggage_list(self._decoded(_text(value)[:MAX_BAGGAGE_BYTES])))
         return TextFields(trace, baggage, debug_id)
+
+    def _baggage_value(self, text: str) -> str:
+        """A bare `+` is a blank: Go and Java write it so, and all clients write `+` as `%2B`."""
+        return unquote_plus(text) if self.url_encoded else text
 
     def _decoded(self, text: str) -> str:
         return unquote(text) if self.url_encoded and "%" in text else text

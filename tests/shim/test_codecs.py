@@ -162,8 +162,9 @@ def test_text_map_values_travel_as_they_are() -> None:
     assert text.read([("uberctx-k y", "a b%20")]).baggage == {"k y": "a b%20"}
 
 
-def test_a_plus_is_no_blank() -> None:
-    assert TextFormat().read([("uberctx-k", "a+b")]).baggage == {"k": "a+b"}
+def test_a_bare_plus_is_the_blank_of_go_and_java() -> None:
+    assert TextFormat().read([("uberctx-k", "a+b%2Bc")]).baggage == {"k": "a b+c"}
+    assert TextFormat(url_encoded=False).read([("uberctx-k", "a+b")]).baggage == {"k": "a+b"}
 
 
 def test_keys_that_no_header_can_hold_are_left_out() -> None:
