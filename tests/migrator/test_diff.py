@@ -1,0 +1,47 @@
+"""Diffs that `git apply` takes, byte for byte."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from migrator.diff import style_of, unified
+
+NUMBERS = b"".join(b"%d\n" % n for n in range(100))
+
+
+def test_no_change_is_no_diff():
+    assert unified("a.py", b"x\n", b"x\n") == b""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (NUMBERS, NUMBERS.replace(b"\n50\n", b"\nfifty\n")),
+        (NUMBERS, NUMBERS.replace(b"\n3\n", b"\n3\n3.5\n").replace(b"90\n", b"")),
+        (b"a\r\nb\r\n", b"a\r\nc\r\n"),
+        (b"a\nb", b"a\nc"),
+        (b"a\nb", b"a\nb\n"),
+        (b"\xff latin\n", b"\xfe latin\n"),
+        (b"a\x0cb\x0bc\n1\n", b"a\x0cb\x0bc\n2\n"),
+        (b"\xef\xbb\xbfa\n", b"\xef\xbb\xbfb\n"),
+    ],
+    ids=["middle", "two hunks", "crlf", "no newline", "newline added", "latin-1", "feeds", "bom"],
+)
+def test_git_applies_it(tmp_path, monkeypatch, old, new):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").write_bytes(old)
+    diff = unified("a.py", old, new)
+    subprocess.run(["git", "apply", "--unsafe-paths", "-"], input=diff, check=True)
+    assert (tmp_path / "a.py").read_bytes() == new
+
+
+def test_lines_have_colours():
+    assert [style_of(line) for line in (b"+x", b"-x", b"@@ ", b" x", b"--- a")] == [
+        "green",
+        "red",
+        "cyan",
+        "",
+        "bold",
+    ]
