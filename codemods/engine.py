@@ -1,37 +1,21 @@
-"""From the bytes of one file to a `Rewrite`."""
+"""From the bytes of one file to a `Rewrite`: find the sites, ask the rules, edit, verify."""
 
 from __future__ import annotations
 
-from codemods.model import Facts, Options, Rewrite
+import ast
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-
-def is_candidate(source: bytes) -> bool:
-    """Whether the file may hold legacy code: a byte search without a parse."""
-    return any(needle in source for needle in NEEDLES)
-
-
-def imported_modules(source: bytes, *, module: str, is_package: bool) -> frozenset[str]:
-    """The absolute names of the modules this file may import (`from a import b` gives a and a.b).
-
-    Raises `Unreadable`.
-    """
-    return frozenset()
-
-
-def module_facts(source: bytes, *, module: str, is_package: bool, known: Facts) -> Facts:
-    """What this file tells the others: which names are tracers, spans and their wrappers.
-
-    Raises `Unreadable`.
-    """
-    return {}
-
-
-def rewrite(
-    source: bytes, *, path: str, module: str, is_package: bool, facts: Facts, options: Options
-) -> Rewrite:
-    """Rewrite one file. Raises `Unreadable` where the text is no Python we can change safely."""
-    return Rewrite(source, ())
-
+from codemods import imports, sites
+from codemods.edits import Edit, Editor
+from codemods.flow import Flow, absolute
+from codemods.model import Facts, Fate, Finding, Options, Rewrite, Unreadable
+from codemods.registry import Handler, Registered, registered
+from codemods.site import CannotRewrite, Change, File, Report, Site
+from codemods.source import Source, Span
 
 NEEDLES = (
     b"opentracing",
@@ -45,6 +29,357 @@ NEEDLES = (
     b"scope_manager",
     b"set_baggage_item",
     b"uber-trace-id",
-    b"global_tracer",
     b"jaeger_tracing",
 )
+UNKNOWN_CODE = "JO000"
+IMPORT_CODE = "JO001"
+
+
+def is_candidate(source: bytes) -> bool:
+    """Whether the file may hold legacy code: a byte search without a parse."""
+    return any(needle in source for needle in NEEDLES)
+
+
+def imported_modules(source: bytes, *, module: str, is_package: bool) -> frozenset[str]:
+    """The absolute names of the modules this file may import (`from a import b` gives a and a.b).
+
+    Raises `Unreadable`.
+    """
+    package = module if is_package else module.rpartition(".")[0]
+    found: set[str] = set()
+    for node in ast.walk(Source(source).tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = absolute(node, package)
+            found.add(base)
+            found.update(f"{base}.{alias.name}" if base else alias.name for alias in node.names)
+    return frozenset(found)
+
+
+def module_facts(source: bytes, *, module: str, is_package: bool, known: Facts) -> Facts:
+    """What this file tells the others: which names are tracers, spans and their wrappers.
+
+    Raises `Unreadable`.
+    """
+    return dict(_flow(Source(source), module, is_package, known).own)
+
+
+def rewrite(
+    source: bytes, *, path: str, module: str, is_package: bool, facts: Facts, options: Options
+) -> Rewrite:
+    """Rewrite one file. Raises `Unreadable` where the text is no Python we can change safely."""
+    text = Source(source)
+    flow = _flow(text, module, is_package, facts)
+    file = File(text, flow, path=path, options=options)
+    decided = [_decide(site) for site in sites.find(file)]
+    if not decided:
+        return Rewrite(source, ())
+    result = _apply(file, decided)
+    findings = _findings(file, decided, options)
+    return Rewrite(source if result == text.text else text.encode(result), findings)
+
+
+def _flow(source: Source, module: str, is_package: bool, known: Facts) -> Flow:
+    try:
+        return Flow(source.tree, module=module or "__main__", is_package=is_package, known=known)
+    except RecursionError as error:
+        raise Unreadable("nested too deeply to follow; is it generated?") from error
+
+
+@dataclass(slots=True)
+class _Decision:
+    """A site with what its rule said, and its fate as it becomes known."""
+
+    site: Site
+    rule: Registered | None
+    outcome: Change | Report
+    applied: bool = False
+    consumed: _Decision | None = None
+    edits: list[Edit] = field(default_factory=list)
+
+    @property
+    def code(self) -> str:
+        if self.rule is not None:
+            return self.rule.rule.code
+        return IMPORT_CODE if isinstance(self.site.node, ast.alias) else UNKNOWN_CODE
+
+
+# Which rule speaks for a site.
+
+
+@dataclass(frozen=True, slots=True)
+class _Handlers:
+    members: dict[tuple[str, str], tuple[Registered, Handler]]
+    symbols: dict[str, tuple[Registered, Handler]]
+    guards: dict[str, tuple[Registered, Handler]]
+    strings: tuple[tuple[re.Pattern[str], Registered, Handler], ...]
+
+
+@lru_cache(maxsize=1)
+def _handlers() -> _Handlers:
+    members: dict[tuple[str, str], tuple[Registered, Handler]] = {}
+    symbols: dict[str, tuple[Registered, Handler]] = {}
+    guards: dict[str, tuple[Registered, Handler]] = {}
+    strings: list[tuple[re.Pattern[str], Registered, Handler]] = []
+    for rule in registered():
+        members.update({key: (rule, handler) for key, handler in rule.members.items()})
+        symbols.update({key: (rule, handler) for key, handler in rule.symbols.items()})
+        guards.update({key: (rule, handler) for key, handler in rule.guards.items()})
+        strings.extend(
+            (re.compile(pattern, re.IGNORECASE), rule, handler)
+            for pattern, handler in rule.strings.items()
+        )
+    return _Handlers(members, symbols, guards, tuple(strings))
+
+
+def _handler(site: Site) -> tuple[Registered, Handler] | None:
+    handlers = _handlers()
+    if isinstance(site.node, ast.alias):
+        return None
+    if isinstance(site.node, ast.Constant) and isinstance(site.node.value, str):
+        value = site.node.value
+        for pattern, rule, handler in handlers.strings:
+            if pattern.fullmatch(value):
+                return rule, handler
+        return None
+    if site.member == "(tested)":
+        return handlers.guards.get(site.file.kind(site.node))
+    if site.owner is not None:
+        kind = site.file.flow.members[site.node].kind
+        return handlers.members.get((kind, site.member)) or handlers.members.get((kind, "*"))
+    return _symbol_handler(handlers, site.construct)
+
+
+def _symbol_handler(handlers: _Handlers, qualified: str) -> tuple[Registered, Handler] | None:
+    found = handlers.symbols.get(qualified)
+    head = qualified
+    while found is None and head:
+        found = handlers.symbols.get(f"{head}.*")
+        head = head.rpartition(".")[0]
+    return found
+
+
+def _decide(site: Site) -> _Decision:
+    fact = site.file.flow.members.get(site.node)
+    if fact is not None and fact.detail == "custom":
+        return _Decision(site, None, _CUSTOM)
+    found = _handler(site)
+    if found is None:
+        return _Decision(site, None, _unknown(site))
+    rule, handler = found
+    try:
+        outcome = handler(site)
+    except CannotRewrite as error:
+        outcome = Report(f"not rewritten: {error}", rule.rule.title)
+    return _Decision(site, rule, outcome or _unknown(site))
+
+
+_CUSTOM = Report(
+    "the class derives from a legacy class, so this is its own method or the legacy one",
+    "Decide what the class is for: an OpenTelemetry SDK processor, sampler or propagator usually "
+    "replaces it.",
+)
+
+
+def _unknown(site: Site) -> Report:
+    if isinstance(site.node, ast.alias):
+        return Report(
+            f"the import of {site.construct} stays, because uses of it are left",
+            "Rewrite the uses reported below, then delete the import.",
+        )
+    return Report(
+        f"no rule rewrites {site.construct}",
+        "Look for its OpenTelemetry counterpart and rewrite it by hand.",
+    )
+
+
+# Applying.
+
+
+def _apply(file: File, decided: list[_Decision]) -> str:
+    """Make all changes that may be made; returns the new text."""
+    candidates = [one for one in decided if _wanted(one, file.options)]
+    while True:
+        result = _attempt(file, decided, candidates)
+        refused = [one for one in candidates if not _supported(one, decided)]
+        if not refused and _compiles(result):
+            return result
+        if not refused:
+            refused = candidates
+        for one in refused:
+            one.outcome = Report(
+                "left as it is, because what it depends on is left too"
+                if not _supported(one, decided)
+                else "the rewritten file would not compile",
+                "Rewrite the reported places around it first, then run again.",
+            )
+        candidates = [one for one in candidates if one not in refused]
+        if not candidates:
+            return _attempt(file, decided, [])
+
+
+def _wanted(one: _Decision, options: Options) -> bool:
+    return (
+        isinstance(one.outcome, Change)
+        and (options.unsafe or not one.outcome.unsafe)
+        and is_selected(one.code, options)
+    )
+
+
+def is_selected(code: str, options: Options) -> bool:
+    """Whether a rule code is among those the user asked for."""
+    chosen = not options.select or any(code.startswith(prefix) for prefix in options.select)
+    return chosen and not any(code.startswith(prefix) for prefix in options.ignore)
+
+
+def _supported(one: _Decision, decided: list[_Decision]) -> bool:
+    """Whether all sites a change depends on are rewritten with it."""
+    if not isinstance(one.outcome, Change) or not one.outcome.needs:
+        return True
+    needed = set(one.outcome.needs)
+    return all(
+        other.applied or other.consumed is not None
+        for other in decided
+        if other.site.node in needed or other.site.call in needed
+    )
+
+
+def _attempt(file: File, decided: list[_Decision], candidates: list[_Decision]) -> str:
+    editor = Editor(file.source)
+    for one in decided:
+        one.applied, one.consumed = False, None
+    removed: set[ast.stmt] = set()
+    for one in candidates:
+        assert isinstance(one.outcome, Change)
+        edits = one.outcome.edits
+        if not editor.fits(edits):
+            continue
+        editor.add(edits)
+        removed.update(one.outcome.removed)
+        one.applied = True
+    editor.add(_removals(file, removed))
+    editor.render()
+    for one in candidates:
+        assert isinstance(one.outcome, Change)
+        shown = editor.made(one.outcome.edits) or one.outcome.removed
+        one.applied = one.applied and bool(shown)
+    _mark_consumed(editor, decided)
+    editor.add(imports.edits(file, editor, [one.outcome for one in decided if one.applied]))  # type: ignore[misc]
+    text = editor.render()
+    _mark_consumed(editor, decided)
+    return text
+
+
+def _mark_consumed(editor: Editor, decided: Iterable[_Decision]) -> None:
+    """Sites whose text another change took away are rewritten by that change."""
+    for one in decided:
+        if one.applied or editor.kept(sites.anchor(one.site)):
+            continue
+        one.consumed = next(
+            (other for other in decided if other.applied and _covers(other, one)), one
+        )
+
+
+def _covers(other: _Decision, one: _Decision) -> bool:
+    assert isinstance(other.outcome, Change)
+    at = sites.anchor(one.site)
+    spans = [edit.span for edit in other.outcome.edits]
+    spans += [other.site.file.source.span(statement) for statement in other.outcome.removed]
+    return any(span.start <= at < span.end for span in spans)
+
+
+def _removals(file: File, removed: set[ast.stmt]) -> list[Edit]:
+    """Delete statements; where a block would be empty, leave `pass`."""
+    edits = []
+    for statement in removed:
+        span = file.source.span(statement)
+        block = file.block(statement)
+        empties = all(other in removed for other in block) and statement is block[-1]
+        if empties and not isinstance(file.parents[statement], ast.Module):
+            edits.append(Edit(span, ("pass",)))
+        else:
+            edits.append(Edit(_line_span(file, span), ()))
+    return edits
+
+
+def _line_span(file: File, span: Span) -> Span:
+    """The whole lines of a statement, or just the statement where it shares its line."""
+    source = file.source
+    start, end = source.line_start(span.start), source.line_end(span.end)
+    head, tail = source.text[start : span.start], source.text[span.end : end]
+    if head.strip() == "" and (tail.strip() == "" or tail.lstrip().startswith("#")):
+        return Span(start, end)
+    after = re.compile(r"[ \t]*;[ \t]*").match(source.text, span.end)
+    if after and source.text[after.end() : end].strip():
+        return Span(span.start, after.end())
+    before = re.compile(r";[ \t]*$").search(head)
+    if before:
+        return Span(start + before.start(), span.end)
+    return Span(span.start, span.end)
+
+
+def _compiles(text: str) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, "<rewritten>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+# Findings.
+
+
+def _findings(file: File, decided: list[_Decision], options: Options) -> tuple[Finding, ...]:
+    found = [_finding(file, one) for one in decided if is_selected(_shown_code(one), options)]
+    return tuple(found)
+
+
+def _shown_code(one: _Decision) -> str:
+    if one.consumed is not None and one.consumed is not one:
+        return one.consumed.code
+    return one.code
+
+
+def _finding(file: File, one: _Decision) -> Finding:
+    start, end = sites.file_span(one.site)
+    at = start
+    if isinstance(one.site.node, ast.Attribute):
+        at = end - len(one.site.node.attr)
+    line, column = file.source.position(at)
+    end_line, _ = file.source.position(max(at, end - 1))
+    fate, message, advice = _fate(one)
+    return Finding(
+        code=_shown_code(one),
+        line=line,
+        column=column,
+        end_line=end_line,
+        fate=fate,
+        construct=one.site.construct,
+        message=message,
+        advice=advice,
+    )
+
+
+def _fate(one: _Decision) -> tuple[Fate, str, str]:
+    outcome = one.outcome
+    if one.consumed is not None:
+        if isinstance(one.site.node, ast.alias):
+            return Fate.REWRITTEN, "import removed: nothing uses it any more", ""
+        other = one.consumed.outcome
+        message = other.message if isinstance(other, Change) else "rewritten with what is around it"
+        return Fate.REWRITTEN, message, ""
+    if one.applied:
+        assert isinstance(outcome, Change)
+        return Fate.REWRITTEN, outcome.message, outcome.advice
+    if isinstance(outcome, Report):
+        return Fate.REPORTED, outcome.message, outcome.advice
+    if outcome.unsafe:
+        return Fate.HELD, outcome.message, f"Applied with --unsafe if this holds: {outcome.unsafe}."
+    return (
+        Fate.REPORTED,
+        "not rewritten: it overlaps another rewrite",
+        "Run again; the second run rewrites it.",
+    )

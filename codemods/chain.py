@@ -1,0 +1,122 @@
+"""Chained setters: OpenTracing's return the span, OpenTelemetry's None, so they are split."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.edits import Part
+from codemods.site import CannotRewrite, Change, Site
+from codemods.source import Span
+
+SETTERS = frozenset(
+    {"set_tag", "log_kv", "log_event", "set_operation_name", "set_baggage_item", "log"}
+)
+
+
+def split(change: Change, site: Site) -> None:
+    """Make statements of a chain at its last call; raises where its result is used otherwise."""
+    file, call = site.file, site.call
+    if call is None:
+        raise CannotRewrite("the method is passed on without being called")
+    parent = file.parents[call]
+    if isinstance(parent, ast.Attribute) and _is_member(site, parent):
+        return
+    links = _links(site)
+    statement = site.statement
+    if isinstance(statement, ast.Expr) and statement.value is call:
+        root: tuple[Part, ...] = (_root(site, links),)
+    elif isinstance(statement, ast.Assign) and statement.value is call:
+        root = (_assigned(site, statement),)
+        links = _links(site, whole=True)
+    elif isinstance(statement, ast.Return) and statement.value is call and not links:
+        _returned(change, site, statement)
+        return
+    elif not links and (isinstance(parent, ast.Lambda) or site.member not in SETTERS):
+        return
+    else:
+        raise CannotRewrite("the result of the call is used, and OpenTelemetry's gives None")
+    if not links:
+        return
+    file.alone(statement)
+    start = file.span(statement).start
+    glue = file.source.newline + file.source.indentation(start)
+    for link in links:
+        end = file.span(link.value).end
+        change.replace(Span(end, file.span(link).end - len(link.attr)), glue, *root, ".")
+    _unwrap(change, statement, links[-1].value, call)
+
+
+def _is_member(site: Site, node: ast.Attribute) -> bool:
+    owner = site.file.flow.members.get(node)
+    return owner is not None and owner.kind == "span"
+
+
+def _links(site: Site, *, whole: bool = False) -> list[ast.Attribute]:
+    """The attributes in a chain behind a setter's call (whole: behind any call), last first."""
+    found = []
+    node = site.node
+    while isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call):
+        inner = node.value.func
+        setter = (
+            isinstance(inner, ast.Attribute) and inner.attr in SETTERS and _is_member(site, inner)
+        )
+        if setter or whole:
+            found.append(node)
+        if not setter:
+            break
+        node = inner
+    return found
+
+
+def _root(site: Site, links: list[ast.Attribute]) -> ast.expr:
+    """What the chain begins with; it is repeated, so it must be without effects."""
+    first = links[-1].value if links else site.node
+    while isinstance(first, ast.Call):
+        inner = first.func
+        if not (isinstance(inner, ast.Attribute) and inner.attr in SETTERS):
+            break
+        first = inner.value
+    assert isinstance(first, ast.expr)
+    if links and isinstance(first, ast.Call):
+        owner = site.file.flow.members.get(first.func)
+        if owner is None:
+            raise CannotRewrite("the chain begins with a call, which cannot be repeated")
+        if getattr(first.func, "attr", "").startswith("start_"):
+            raise CannotRewrite("the chain begins with a new span; give it a name first")
+    return first
+
+
+def _assigned(site: Site, statement: ast.Assign) -> str:
+    target = statement.targets[0]
+    if len(statement.targets) == 1 and isinstance(target, ast.Name | ast.Attribute):
+        return site.file.text(target)
+    raise CannotRewrite("the chain is assigned to several targets")
+
+
+def _returned(change: Change, site: Site, statement: ast.Return) -> None:
+    """`return span.set_tag(...)` becomes two statements."""
+    file = site.file
+    assert isinstance(site.node, ast.Attribute)
+    file.alone(statement)
+    start = file.span(statement).start
+    owner = file.text(site.node.value)
+    if not isinstance(site.node.value, ast.Name | ast.Attribute):
+        raise CannotRewrite("the result of the call is returned, and OpenTelemetry's gives None")
+    assert statement.value is not None
+    change.replace(Span(start, file.span(statement.value).start))
+    change.after(statement, ("return ", owner))
+
+
+def _unwrap(change: Change, statement: ast.stmt, first: ast.expr, last: ast.Call) -> None:
+    """Drop the parentheses around a chain written over several lines."""
+    file = change.file
+    if not isinstance(statement, ast.Expr):
+        return
+    start, end = file.span(statement)
+    while isinstance(first, ast.Call) and isinstance(first.func, ast.Attribute):
+        first = first.func.value
+    inner = Span(start, file.span(first).start)
+    text = file.source.text[inner.start : inner.end]
+    if text.strip() == "(":
+        change.replace(inner)
+        change.replace(Span(file.span(last).end, end))

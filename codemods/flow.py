@@ -1,0 +1,994 @@
+"""What each expression of a module is: a tracer, a span, a legacy name, or nothing of ours.
+
+A forward walk over the statements, with scopes. What it learns about names that others can see
+(attributes of classes, results and parameters of functions, globals) are facts; the walk is
+repeated until they are stable, so that order in the file does not matter. The facts of one
+module are the knowledge with which the next is walked.
+
+Keys of facts, for a module `m`:
+
+    m.name          what a global, or an attribute of a class (m.C.name), is
+    m.f()           what calling a function or method gives
+    m.f(0) m.f(x)   what a parameter is, by place (self not counted) and by name
+    ?.name ?[name]  what an attribute or key of an object of unknown class is
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from codemods import legacy
+from codemods.model import Fact, Facts
+
+UNKNOWN = Fact("")
+OTHER = Fact("other")  # known not to be legacy
+INSTANCES = frozenset(
+    {*legacy.CALLS.values(), *legacy.ATTRIBUTES.values(), *legacy.METHODS.values(), "tracer"}
+) - {"", "[]span"}
+TRACING_NAME = re.compile(r"span|trac|scope", re.IGNORECASE)
+LEGACY_KEYWORDS = frozenset(
+    {"child_of", "references", "ignore_active_span", "operation_name", "tags"}
+)
+_ROUNDS = 6
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name(qualified: str) -> Fact:
+    """The fact that an expression denotes an importable thing."""
+    return Fact("name", qualified)
+
+
+@dataclass(slots=True)
+class Scope:
+    """One namespace: the module, a class body, a function, or a comprehension."""
+
+    qualified: str
+    node: ast.AST
+    parent: Scope | None
+    is_class: bool = False
+    owner: str = ""  # the class whose method this is
+    values: dict[str, Fact] = field(default_factory=dict)
+    outer: set[str] = field(default_factory=set)  # global and nonlocal names
+    hints: dict[str, str] = field(default_factory=dict)
+
+
+class Flow:
+    """The walk over one module, and its results.
+
+    `kinds` has a fact for every expression seen; `symbols` the qualified (canonical) legacy name
+    of each name or attribute that denotes one; `members` for each attribute read or called on a
+    legacy instance the kind of the instance.
+    """
+
+    def __init__(self, tree: ast.Module, *, module: str, is_package: bool, known: Facts) -> None:
+        self.tree = tree
+        self.module = module
+        self.package = module if is_package else module.rpartition(".")[0]
+        self.known = known
+        self.own: dict[str, Fact] = {}
+        self.kinds: dict[ast.AST, Fact] = {}
+        self.symbols: dict[ast.AST, str] = {}
+        self.members: dict[ast.AST, Fact] = {}
+        self.imports: dict[ast.alias, str] = {}
+        self.scopes: dict[ast.AST, Scope] = {}
+        self._pending: list[tuple[FunctionNode | ast.Lambda, Scope]] = []
+        self._stars: list[str] = []
+        self._foreign = False
+        for _ in range(_ROUNDS):
+            before = dict(self.own)
+            self._run()
+            if self.own == before:
+                break
+
+    def kind(self, node: ast.AST) -> str:
+        """The kind of an expression as one word, "" where it is nothing of ours."""
+        what = self.kinds.get(node, UNKNOWN).kind
+        return what if what in INSTANCES or what.startswith("[]") else ""
+
+    # Facts.
+
+    def fact(self, key: str) -> Fact | None:
+        """What is known under a key, here or from other modules."""
+        return self.own.get(key) or self.known.get(key)
+
+    def learn(self, key: str, fact: Fact) -> None:
+        """Keep what is worth telling: instances, containers of them, functions and classes."""
+        if fact.kind in ("", "other"):
+            return
+        if fact.kind == "name" and not (
+            legacy.is_legacy(fact.detail) or self.fact(fact.detail) is not None
+        ):
+            return
+        if fact.kind == "name" and fact.detail == key:
+            return
+        self.own[key] = _prefer(self.own.get(key, UNKNOWN), fact)
+
+    def resolve(self, qualified: str) -> Fact:
+        """What an importable name is, through re-exports."""
+        for _ in range(8):
+            if legacy.is_legacy(qualified):
+                canonical = legacy.canonical(qualified)
+                value = legacy.VALUES.get(canonical)
+                return Fact(value, canonical) if value else name(canonical)
+            found = self.fact(qualified)
+            if found is None:
+                head, _, last = qualified.rpartition(".")
+                above = self.fact(head) if head else None
+                if above is not None and above.kind == "name" and above.detail != head:
+                    qualified = f"{above.detail}.{last}"
+                    continue
+                return name(qualified)
+            if found.kind == "name":
+                if found.detail == qualified:
+                    return found
+                qualified = found.detail
+                continue
+            if found.kind in ("class", "function"):
+                return name(qualified)
+            return found
+        return UNKNOWN
+
+    def _bases(self, cls: str) -> Iterator[str]:
+        """A class and its bases, nearest first."""
+        seen: set[str] = set()
+        todo = [cls]
+        while todo:
+            current = todo.pop(0)
+            if current in seen:
+                continue
+            seen.add(current)
+            yield current
+            found = self.fact(current)
+            if found is not None and found.kind == "class":
+                todo.extend(base for base in found.detail.split(",") if base)
+
+    def legacy_base(self, cls: str) -> str:
+        """The kind of the legacy class a project's class derives from, or ""."""
+        for base in self._bases(cls):
+            if legacy.is_legacy(base):
+                return legacy.CLASSES.get(legacy.canonical(base), "legacy")
+        return ""
+
+    # The walk.
+
+    def _run(self) -> None:
+        self.kinds.clear()
+        self.symbols.clear()
+        self.members.clear()
+        self._stars.clear()
+        scope = Scope(self.module, self.tree, None)
+        self.scopes = {self.tree: scope}
+        scope.hints = _hints(self.tree.body)
+        self._block(self.tree.body, scope)
+        while self._pending:
+            node, outer = self._pending.pop(0)
+            self._function_body(node, outer)
+        for key, value in scope.values.items():
+            self.learn(f"{self.module}.{key}", value)
+
+    def _block(self, body: Iterable[ast.stmt], scope: Scope) -> None:
+        for statement in body:
+            handler = _STATEMENTS.get(type(statement))
+            if handler is not None:
+                handler(self, statement, scope)
+            else:
+                self._children(statement, scope)
+
+    def _children(self, node: ast.AST, scope: Scope) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                self.expression(child, scope)
+            elif isinstance(child, ast.stmt):
+                self._block([child], scope)
+            else:
+                self._children(child, scope)
+
+    def _branches(self, branches: Iterable[Iterable[ast.stmt]], scope: Scope) -> None:
+        start = dict(scope.values)
+        ends = []
+        for branch in branches:
+            scope.values = dict(start)
+            self._block(branch, scope)
+            ends.append(scope.values)
+        merged: dict[str, Fact] = {}
+        for end in ends:
+            for key, value in end.items():
+                merged[key] = _prefer(merged.get(key, UNKNOWN), value)
+        scope.values = merged
+
+    def _if(self, node: ast.If, scope: Scope) -> None:
+        self.expression(node.test, scope)
+        self._branches([node.body, node.orelse], scope)
+
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.While, scope: Scope) -> None:
+        if isinstance(node, ast.While):
+            self.expression(node.test, scope)
+        else:
+            self._bind(node.target, _element(self.expression(node.iter, scope)), scope)
+        self._branches([node.body, []], scope)
+        self._block(node.orelse, scope)
+
+    def _try(self, node: ast.Try, scope: Scope) -> None:
+        before = dict(scope.values)
+        self._block(node.body, scope)
+        after = scope.values
+        self._block(node.orelse, scope)
+        ends = [scope.values]
+        for handler in node.handlers:
+            scope.values = {**before, **after}
+            if handler.type is not None:
+                self.expression(handler.type, scope)
+            if handler.name:
+                scope.values[handler.name] = UNKNOWN
+            self._block(handler.body, scope)
+            ends.append(scope.values)
+        merged: dict[str, Fact] = {}
+        for end in ends:
+            for key, value in end.items():
+                merged[key] = _prefer(merged.get(key, UNKNOWN), value)
+        scope.values = merged
+        self._block(node.finalbody, scope)
+
+    def _match(self, node: ast.Match, scope: Scope) -> None:
+        self.expression(node.subject, scope)
+        for case in node.cases:
+            for inner in ast.walk(case.pattern):
+                if isinstance(inner, ast.expr):
+                    self.expression(inner, scope)
+                elif isinstance(inner, ast.MatchAs | ast.MatchStar) and inner.name:
+                    scope.values[inner.name] = UNKNOWN
+            if case.guard is not None:
+                self.expression(case.guard, scope)
+        self._branches([*(case.body for case in node.cases), []], scope)
+
+    def _with(self, node: ast.With | ast.AsyncWith, scope: Scope) -> None:
+        for item in node.items:
+            value = self._entered(self.expression(item.context_expr, scope))
+            if item.optional_vars is not None:
+                self._bind(item.optional_vars, value, scope)
+        self._block(node.body, scope)
+
+    def _entered(self, value: Fact) -> Fact:
+        if value.kind == "manager":
+            return Fact(value.detail)
+        if value.kind == "instance":
+            for cls in self._bases(value.detail):
+                found = self.fact(f"{cls}.__enter__()") or self.fact(f"{cls}.__aenter__()")
+                if found is not None:
+                    return found
+            return UNKNOWN
+        return value
+
+    def _import(self, node: ast.Import, scope: Scope) -> None:
+        for alias in node.names:
+            self.imports[alias] = alias.name
+            self._note_foreign(alias.name)
+            if alias.asname:
+                scope.values[alias.asname] = self.resolve(alias.name)
+            else:
+                root = alias.name.partition(".")[0]
+                scope.values[root] = name(root)
+
+    def _import_from(self, node: ast.ImportFrom, scope: Scope) -> None:
+        base = absolute(node, self.package)
+        self._note_foreign(base)
+        for alias in node.names:
+            if alias.name == "*":
+                self.imports[alias] = base
+                self._stars.append(base)
+                continue
+            qualified = f"{base}.{alias.name}" if base else alias.name
+            self.imports[alias] = qualified
+            scope.values[alias.asname or alias.name] = self._imported(qualified)
+
+    def _imported(self, qualified: str) -> Fact:
+        resolved = self.resolve(qualified)
+        return (
+            resolved
+            if resolved.kind != "name"
+            else name(qualified)
+            if legacy.is_legacy(qualified)
+            else resolved
+        )
+
+    def _note_foreign(self, module: str) -> None:
+        if module.partition(".")[0] in legacy.OTHER_TRACERS:
+            self._foreign = True
+
+    def _function(self, node: FunctionNode, scope: Scope) -> None:
+        for decorator in node.decorator_list:
+            self.expression(decorator, scope)
+        self._defaults(node.args, scope)
+        if node.returns is not None:
+            self.annotation(node.returns, scope)
+        qualified = f"{scope.qualified}.{node.name}"
+        if not scope.is_class or not _is_property(node):
+            self.own[qualified] = Fact("function")
+        scope.values[node.name] = name(qualified)
+        self._pending.append((node, scope))
+
+    def _defaults(self, args: ast.arguments, scope: Scope) -> None:
+        for default in (*args.defaults, *(d for d in args.kw_defaults if d is not None)):
+            self.expression(default, scope)
+
+    def _function_body(self, node: FunctionNode | ast.Lambda, outer: Scope) -> None:
+        lambda_ = isinstance(node, ast.Lambda)
+        label = "<lambda>" if lambda_ else node.name  # type: ignore[union-attr]
+        scope = Scope(f"{outer.qualified}.{label}", node, outer)
+        if outer.is_class:
+            scope.owner = outer.qualified
+        self.scopes[node] = scope
+        body: list[ast.stmt] = [] if lambda_ else node.body  # type: ignore[assignment]
+        scope.hints = {} if self._foreign else _hints(body)
+        for inner in _statements(body):
+            if isinstance(inner, ast.Global | ast.Nonlocal):
+                scope.outer.update(inner.names)
+        self._parameters(node, scope, outer)
+        if lambda_:
+            self.expression(node.body, scope)  # type: ignore[arg-type]
+            return
+        assert not isinstance(node, ast.Lambda)
+        self._block(body, scope)
+        if node.returns is not None and (annotated := self._annotated(node.returns, scope)):
+            self._returns(node, scope, Fact(annotated))
+
+    def _parameters(self, node: FunctionNode | ast.Lambda, scope: Scope, outer: Scope) -> None:
+        args = node.args
+        named = [*args.posonlyargs, *args.args]
+        decorators = () if isinstance(node, ast.Lambda) else node.decorator_list
+        if outer.is_class and named and not _has_decorator(decorators, "staticmethod"):
+            first = named.pop(0)
+            is_class = _has_decorator(decorators, "classmethod")
+            scope.values[first.arg] = (
+                name(outer.qualified) if is_class else Fact("instance", outer.qualified)
+            )
+        for index, arg in enumerate(named):
+            self._parameter(arg, index, scope, outer)
+        for arg in args.kwonlyargs:
+            self._parameter(arg, None, scope, outer)
+        for variadic in (args.vararg, args.kwarg):
+            if variadic is not None:
+                scope.values[variadic.arg] = UNKNOWN
+
+    def _parameter(self, arg: ast.arg, index: int | None, scope: Scope, outer: Scope) -> None:
+        value = UNKNOWN
+        if arg.annotation is not None:
+            what = self._annotated(arg.annotation, outer)
+            value = Fact(what) if what in INSTANCES else _class_instance(what)
+        if value == UNKNOWN:
+            told: Fact | None = self.fact(f"{scope.qualified}({arg.arg})")
+            if told is None and index is not None:
+                told = self.fact(f"{scope.qualified}({index})")
+            value = told or UNKNOWN
+        if value == UNKNOWN and arg.arg in scope.hints and arg.annotation is None:
+            value = Fact(scope.hints[arg.arg])
+        scope.values[arg.arg] = value
+        self.kinds[arg] = value
+
+    def annotation(self, node: ast.expr, scope: Scope) -> None:
+        """Look through an annotation for legacy names."""
+        self.expression(node, scope)
+
+    def _annotated(self, node: ast.expr, scope: Scope) -> str:
+        """The kind an annotation gives, through Optional, unions and string quotes."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            try:
+                inner = ast.parse(node.value, mode="eval").body
+            except (SyntaxError, ValueError):
+                return ""
+            kinds, symbols, members = dict(self.kinds), dict(self.symbols), dict(self.members)
+            found = self._annotated(inner, scope)
+            self.kinds, self.symbols, self.members = kinds, symbols, members
+            return found
+        if isinstance(node, ast.BinOp):
+            return self._annotated(node.left, scope) or self._annotated(node.right, scope)
+        if isinstance(node, ast.Subscript):
+            head = (
+                node.value.attr
+                if isinstance(node.value, ast.Attribute)
+                else getattr(node.value, "id", "")
+            )
+            if head in ("Optional", "Union", "Annotated", "Final", "ClassVar"):
+                items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+                found_kinds = (self._annotated(item, scope) for item in items)
+                return next((kind for kind in found_kinds if kind), "")
+            if head in ("List", "list", "Sequence", "Iterable", "Iterator", "Generator", "Tuple"):
+                items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+                inner_kind = self._annotated(items[0], scope) if items else ""
+                return "[]" + inner_kind if inner_kind in INSTANCES else ""
+            return ""
+        value = self.expression(node, scope)
+        if value.kind == "name":
+            kind = legacy.CLASSES.get(legacy.canonical(value.detail), "")
+            if kind:
+                return kind
+            known = self.fact(value.detail)
+            if known is not None and known.kind == "class":
+                return "instance:" + value.detail
+        return ""
+
+    def _class(self, node: ast.ClassDef, scope: Scope) -> None:
+        for decorator in node.decorator_list:
+            self.expression(decorator, scope)
+        bases = [self.expression(base, scope) for base in node.bases]
+        for keyword in node.keywords:
+            self.expression(keyword.value, scope)
+        qualified = f"{scope.qualified}.{node.name}"
+        self.own[qualified] = Fact(
+            "class", ",".join(base.detail for base in bases if base.kind == "name")
+        )
+        body = Scope(qualified, node, scope, is_class=True)
+        self.scopes[node] = body
+        self._block(node.body, body)
+        for key, value in body.values.items():
+            if value.kind != "name" or legacy.is_legacy(value.detail):
+                self.learn(f"{qualified}.{key}", value)
+        scope.values[node.name] = name(qualified)
+
+    def _return(self, node: ast.Return, scope: Scope) -> None:
+        if node.value is None:
+            return
+        value = self.expression(node.value, scope)
+        owner = scope
+        if isinstance(owner.node, ast.FunctionDef | ast.AsyncFunctionDef):
+            self._returns(owner.node, owner, value)
+
+    def _returns(self, node: FunctionNode, scope: Scope, value: Fact) -> None:
+        if _is_property(node):
+            self.learn(scope.qualified, value)
+        else:
+            self.learn(f"{scope.qualified}()", value)
+
+    def _yield(self, value: Fact, scope: Scope) -> None:
+        node = scope.node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and value.kind in INSTANCES:
+            if _has_decorator(node.decorator_list, "contextmanager", "asynccontextmanager"):
+                self.learn(f"{scope.qualified}()", Fact("manager", value.kind))
+            else:
+                self.learn(f"{scope.qualified}()", Fact("[]" + value.kind))
+
+    def _assign(self, node: ast.Assign, scope: Scope) -> None:
+        value = self.expression(node.value, scope)
+        for target in node.targets:
+            self._bind(target, value, scope)
+
+    def _annotated_assign(self, node: ast.AnnAssign, scope: Scope) -> None:
+        self.annotation(node.annotation, scope)
+        value = self.expression(node.value, scope) if node.value is not None else UNKNOWN
+        what = self._annotated(node.annotation, scope)
+        if value.kind in ("", "name") and what:
+            value = Fact(what) if not what.startswith("instance:") else _class_instance(what)
+        self._bind(node.target, value, scope)
+
+    def _bind(self, target: ast.expr, value: Fact, scope: Scope) -> None:
+        if isinstance(target, ast.Name):
+            if value == UNKNOWN and target.id in scope.hints:
+                value = Fact(scope.hints[target.id])
+            self._store(target.id, value, scope)
+            self.kinds[target] = value
+        elif isinstance(target, ast.Tuple | ast.List):
+            parts = _unpacked(value, len(target.elts))
+            for element, part in zip(target.elts, parts, strict=False):
+                self._bind(element, part, scope)
+        elif isinstance(target, ast.Starred):
+            self._bind(target.value, UNKNOWN, scope)
+        elif isinstance(target, ast.Attribute):
+            self._bind_attribute(target, value, scope)
+        elif isinstance(target, ast.Subscript):
+            self._bind_item(target, value, scope)
+        else:
+            self.expression(target, scope)
+
+    def _store(self, key: str, value: Fact, scope: Scope) -> None:
+        if key in scope.outer:
+            owner = scope.parent
+            while owner is not None and owner.parent is not None and key not in owner.values:
+                owner = owner.parent
+            if owner is not None:
+                owner.values[key] = _prefer(owner.values.get(key, UNKNOWN), value)
+                self.learn(f"{owner.qualified}.{key}", value)
+        else:
+            scope.values[key] = value
+
+    def _bind_attribute(self, target: ast.Attribute, value: Fact, scope: Scope) -> None:
+        owner = self.expression(target.value, scope)
+        if owner.kind in INSTANCES:
+            self.members[target] = owner
+            if value.kind in INSTANCES and TRACING_NAME.search(target.attr):
+                self.learn(f"?.{target.attr}", value)
+            return
+        if owner.kind == "instance":
+            self.learn(f"{owner.detail}.{target.attr}", value)
+        elif owner.kind == "name":
+            qualified = f"{owner.detail}.{target.attr}"
+            if legacy.is_legacy(qualified):
+                self.symbols[target] = legacy.canonical(qualified)
+            else:
+                self.learn(qualified, value)
+                if value.kind in INSTANCES and TRACING_NAME.search(target.attr):
+                    self.learn(f"?.{target.attr}", value)
+        elif value.kind in INSTANCES and TRACING_NAME.search(target.attr):
+            self.learn(f"?.{target.attr}", value)
+        self.kinds[target] = value
+
+    def _bind_item(self, target: ast.Subscript, value: Fact, scope: Scope) -> None:
+        self.expression(target.value, scope)
+        self.expression(target.slice, scope)
+        if value.kind not in INSTANCES:
+            return
+        if isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
+            if TRACING_NAME.search(target.slice.value):
+                self.learn(f"?[{target.slice.value}]", value)
+        else:
+            self._bind(target.value, Fact("[]" + value.kind), scope)
+
+    # Expressions.
+
+    def expression(self, node: ast.expr, scope: Scope) -> Fact:
+        """What an expression is; its parts are looked at too."""
+        handler = _EXPRESSIONS.get(type(node))
+        if handler is None:
+            self._children(node, scope)
+            value = UNKNOWN
+        else:
+            value = handler(self, node, scope)
+        self.kinds[node] = value
+        return value
+
+    def _name(self, node: ast.Name, scope: Scope) -> Fact:
+        value = self._lookup(node.id, scope)
+        if value.kind == "name":
+            resolved = self.resolve(value.detail)
+            if legacy.is_legacy(value.detail):
+                self.symbols[node] = legacy.canonical(value.detail)
+            return resolved
+        if value.kind in INSTANCES and self._is_imported_value(node.id, value.detail):
+            self.symbols[node] = value.detail
+        return value
+
+    def _is_imported_value(self, key: str, qualified: str) -> bool:
+        return legacy.is_legacy(qualified) and any(
+            (alias.asname or alias.name) == key and legacy.canonical(target) in legacy.VALUES
+            for alias, target in self.imports.items()
+        )
+
+    def _lookup(self, key: str, scope: Scope) -> Fact:
+        current: Scope | None = scope
+        first = True
+        while current is not None:
+            if (
+                (first or not current.is_class)
+                and key in current.values
+                and key not in (current.outer)
+            ):
+                return current.values[key]
+            first = False
+            if current.parent is None:
+                told = self.fact(f"{current.qualified}.{key}")
+                if told is not None:
+                    return (
+                        name(f"{current.qualified}.{key}")
+                        if told.kind in ("class", "function")
+                        else told
+                    )
+            current = current.parent
+        for star in self._stars:
+            if legacy.is_legacy(star) and key.isupper() and star.endswith(("tags", "logs")):
+                return name(f"{star}.{key}")
+            if self.fact(f"{star}.{key}") is not None:
+                return self.resolve(f"{star}.{key}")
+        return UNKNOWN
+
+    def _attribute(self, node: ast.Attribute, scope: Scope) -> Fact:
+        owner = self.expression(node.value, scope)
+        return self.member(node, owner, node.attr, scope)
+
+    def member(self, node: ast.AST, owner: Fact, attr: str, scope: Scope) -> Fact:
+        """What attribute `attr` of an `owner` is."""
+        if owner.kind == "name":
+            qualified = f"{owner.detail}.{attr}"
+            if legacy.is_legacy(qualified):
+                self.symbols[node] = legacy.canonical(qualified)
+                return self.resolve(qualified)
+            resolved = self.resolve(qualified)
+            found = self.fact(owner.detail)
+            if resolved.kind == "name" and found is not None and found.kind == "class":
+                return self._class_member(owner.detail, attr) or resolved
+            if resolved.kind == "name" and legacy.is_legacy(resolved.detail):
+                self.symbols[node] = legacy.canonical(resolved.detail)
+            return resolved
+        if owner.kind in INSTANCES:
+            self.members[node] = owner
+            kind = legacy.ATTRIBUTES.get((owner.kind, attr), "")
+            if not kind and TRACING_NAME.search(attr):
+                return self.fact(f"?.{attr}") or UNKNOWN
+            return Fact(kind, _detail(owner, attr))
+        if owner.kind == "instance":
+            return self._instance_member(node, owner, attr)
+        if owner.kind == "other":
+            return OTHER
+        return self._unknown_member(node, owner, attr, scope)
+
+    def _class_member(self, cls: str, attr: str) -> Fact | None:
+        for base in self._bases(cls):
+            found = self.fact(f"{base}.{attr}")
+            if found is not None:
+                return name(f"{base}.{attr}") if found.kind in ("function", "class") else found
+        return None
+
+    def _instance_member(self, node: ast.AST, owner: Fact, attr: str) -> Fact:
+        found = self._class_member(owner.detail, attr)
+        if found is not None:
+            return found
+        base = self.legacy_base(owner.detail)
+        if base and base != "legacy" and _is_member(base, attr):
+            self.members[node] = Fact(base, "custom")
+            return Fact(legacy.ATTRIBUTES.get((base, attr), ""))
+        return Fact("unbound", f"{owner.detail}.{attr}")
+
+    def _unknown_member(self, node: ast.AST, owner: Fact, attr: str, scope: Scope) -> Fact:
+        kind = "" if self._foreign else self._telltale(node, attr)
+        if kind:
+            self.members[node] = Fact(kind, "duck")
+            if owner.kind == "unbound":
+                self.learn(owner.detail, Fact(kind))
+            elif (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Attribute)
+                and TRACING_NAME.search(node.value.attr)
+            ):
+                self.learn(f"?.{node.value.attr}", Fact(kind))
+            return Fact(legacy.ATTRIBUTES.get((kind, attr), ""))
+        if TRACING_NAME.search(attr) and owner.kind == "":
+            return self.fact(f"?.{attr}") or UNKNOWN
+        return UNKNOWN
+
+    def _telltale(self, node: ast.AST, attr: str) -> str:
+        if attr in legacy.TELLTALE:
+            return legacy.TELLTALE[attr]
+        if attr in legacy.TELLTALE_WHEN_NAMED and isinstance(node, ast.Attribute):
+            kind = legacy.TELLTALE_WHEN_NAMED[attr]
+            if _last_name(node.value).lower().endswith(kind) and kind == "span":
+                return kind
+        return ""
+
+    def _call(self, node: ast.Call, scope: Scope) -> Fact:
+        callee = self.expression(node.func, scope)
+        args = [self.expression(arg, scope) for arg in node.args]
+        keywords = {keyword.arg: self.expression(keyword.value, scope) for keyword in node.keywords}
+        if (owner := self.members.get(node.func)) is not None:
+            assert isinstance(node.func, ast.Attribute)
+            kind = legacy.METHODS.get((owner.kind, node.func.attr), "")
+            return Fact(kind, _detail(owner, node.func.attr))
+        if callee.kind == "name":
+            return self._call_name(node, callee.detail, args, keywords, scope)
+        if isinstance(node.func, ast.Attribute):
+            container = self.kinds.get(node.func.value, UNKNOWN)
+            if container.kind.startswith("[]"):
+                return _container_call(container, node.func.attr)
+            if node.func.attr in ("enter_context", "enter_async_context") and args:
+                return self._entered(args[0])
+            self._learn_append(node, args, scope)
+            if callee.kind == "" and self._is_legacy_start(node):
+                self.members[node.func] = Fact("tracer", "duck")
+                return Fact(legacy.METHODS[("tracer", node.func.attr)])
+        if callee.kind == "other":
+            return OTHER
+        if isinstance(node.func, ast.Name) and node.func.id in ("getattr", "next", "copy"):
+            return self._builtin(node, args, scope)
+        return UNKNOWN
+
+    def _is_legacy_start(self, node: ast.Call) -> bool:
+        """`x.start_span(..., child_of=)`: a keyword that only OpenTracing has."""
+        assert isinstance(node.func, ast.Attribute)
+        return (
+            node.func.attr == "start_span"
+            and not self._foreign
+            and any(keyword.arg in LEGACY_KEYWORDS for keyword in node.keywords)
+        )
+
+    def _learn_append(self, node: ast.Call, args: list[Fact], scope: Scope) -> None:
+        """`spans.append(span)` makes a container of spans."""
+        assert isinstance(node.func, ast.Attribute)
+        if (
+            node.func.attr in ("append", "add", "appendleft", "put")
+            and len(args) == 1
+            and args[0].kind in INSTANCES
+            and isinstance(node.func.value, ast.Name | ast.Attribute)
+        ):
+            self._bind(node.func.value, Fact("[]" + args[0].kind), scope)
+
+    def _builtin(self, node: ast.Call, args: list[Fact], scope: Scope) -> Fact:
+        assert isinstance(node.func, ast.Name)
+        if node.func.id == "getattr" and len(node.args) >= 2:
+            attr = node.args[1]
+            if isinstance(attr, ast.Constant) and isinstance(attr.value, str):
+                owner = args[0]
+                if owner.kind == "name" and legacy.is_legacy(f"{owner.detail}.{attr.value}"):
+                    return UNKNOWN
+                return self.member(node, owner, attr.value, scope)
+        if node.func.id == "next" and args and args[0].kind.startswith("[]"):
+            return _element(args[0])
+        return UNKNOWN
+
+    def _call_name(
+        self,
+        node: ast.Call,
+        qualified: str,
+        args: list[Fact],
+        keywords: dict[str | None, Fact],
+        scope: Scope,
+    ) -> Fact:
+        if legacy.is_legacy(qualified):
+            canonical = legacy.canonical(qualified)
+            return Fact(legacy.CALLS.get(canonical, ""), canonical)
+        if qualified.partition(".")[0] in ("opentelemetry", *legacy.OTHER_TRACERS):
+            return OTHER
+        found = self.fact(qualified)
+        target = qualified
+        if found is not None and found.kind == "class":
+            made = self._class_member(qualified, "__init__")
+            target = made.detail if made is not None else f"{qualified}.__init__"
+        self._tell(target, args, keywords)
+        if found is not None and found.kind == "class":
+            return Fact("instance", qualified)
+        return self.fact(f"{qualified}()") or UNKNOWN
+
+    def _tell(self, function: str, args: list[Fact], keywords: dict[str | None, Fact]) -> None:
+        """What a call tells about the parameters of the function it calls."""
+        told: dict[str | None, Fact] = {str(index): value for index, value in enumerate(args)}
+        told.update(keywords)
+        for key, value in told.items():
+            if key and (value.kind in INSTANCES or value.kind == "instance"):
+                detail = "" if legacy.is_legacy(value.detail) else value.detail
+                self.learn(f"{function}({key})", Fact(value.kind, detail))
+
+    def _subscript(self, node: ast.Subscript, scope: Scope) -> Fact:
+        owner = self.expression(node.value, scope)
+        self.expression(node.slice, scope)
+        if owner.kind.startswith("[]"):
+            return owner if isinstance(node.slice, ast.Slice) else _element(owner)
+        if owner.kind == "tuple" and isinstance(node.slice, ast.Constant):
+            parts = owner.detail.split("|")
+            if isinstance(node.slice.value, int) and node.slice.value < len(parts):
+                return Fact(parts[node.slice.value])
+        if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+            return self.fact(f"?[{node.slice.value}]") or UNKNOWN
+        return UNKNOWN
+
+    def _walrus(self, node: ast.NamedExpr, scope: Scope) -> Fact:
+        value = self.expression(node.value, scope)
+        owner = scope
+        while isinstance(owner.node, _COMPREHENSIONS) and owner.parent is not None:
+            owner = owner.parent
+        self._bind(node.target, value, owner)
+        return value
+
+    def _if_expression(self, node: ast.IfExp, scope: Scope) -> Fact:
+        self.expression(node.test, scope)
+        return _prefer(self.expression(node.body, scope), self.expression(node.orelse, scope))
+
+    def _bool(self, node: ast.BoolOp, scope: Scope) -> Fact:
+        value = UNKNOWN
+        for part in node.values:
+            value = _prefer(value, self.expression(part, scope))
+        return value
+
+    def _pass_through(self, node: ast.Await | ast.Starred, scope: Scope) -> Fact:
+        return self.expression(node.value, scope)
+
+    def _yielded(self, node: ast.Yield, scope: Scope) -> Fact:
+        if node.value is not None:
+            self._yield(self.expression(node.value, scope), scope)
+        return UNKNOWN
+
+    def _tuple(self, node: ast.Tuple, scope: Scope) -> Fact:
+        values = [self.expression(element, scope) for element in node.elts]
+        if isinstance(node.ctx, ast.Load) and any(value.kind in INSTANCES for value in values):
+            return Fact("tuple", "|".join(v.kind if v.kind in INSTANCES else "" for v in values))
+        return UNKNOWN
+
+    def _list(self, node: ast.List | ast.Set, scope: Scope) -> Fact:
+        return _container([self.expression(element, scope) for element in node.elts])
+
+    def _dict(self, node: ast.Dict, scope: Scope) -> Fact:
+        values = []
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is not None:
+                self.expression(key, scope)
+            found = self.expression(value, scope)
+            values.append(found)
+            text = key.value if isinstance(key, ast.Constant) else ""
+            if isinstance(text, str) and found.kind in INSTANCES and TRACING_NAME.search(text):
+                self.learn(f"?[{text}]", found)
+        return _container(values)
+
+    def _comprehension(
+        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, scope: Scope
+    ) -> Fact:
+        inner = Scope(scope.qualified, node, scope, owner=scope.owner, hints=scope.hints)
+        for generator in node.generators:
+            self._bind(generator.target, _element(self.expression(generator.iter, inner)), inner)
+            for condition in generator.ifs:
+                self.expression(condition, inner)
+        if isinstance(node, ast.DictComp):
+            self.expression(node.key, inner)
+            return _container([self.expression(node.value, inner)])
+        return _container([self.expression(node.elt, inner)])
+
+    def _lambda(self, node: ast.Lambda, scope: Scope) -> Fact:
+        self._defaults(node.args, scope)
+        self._pending.append((node, scope))
+        return UNKNOWN
+
+
+def absolute(node: ast.ImportFrom, package: str) -> str:
+    """The absolute name of the module an `import from` names."""
+    if not node.level:
+        return node.module or ""
+    parts = package.split(".") if package else []
+    kept = parts[: len(parts) - (node.level - 1)] if node.level > 1 else parts
+    return ".".join([*kept, *([node.module] if node.module else [])])
+
+
+def _detail(owner: Fact, member: str) -> str:
+    """Which representation a value has after rewriting, where its kind alone does not say."""
+    if member in ("active_span", "active", "get_span"):
+        return "active"
+    if member == "extract":
+        return "extracted"
+    if member == "context" and owner.kind == "span":
+        return "of span"
+    return owner.detail if member == "span" and owner.kind == "scope" else ""
+
+
+def _prefer(one: Fact, other: Fact) -> Fact:
+    if one.kind == other.kind and one.detail != other.detail:
+        if one.kind == "span_context":
+            return Fact("span_context", "mixed")
+        return other if other.detail == "active" else one
+    return one if _rank(one) >= _rank(other) else other
+
+
+def _rank(fact: Fact) -> int:
+    if fact.kind in INSTANCES:
+        return 5
+    if fact.kind.startswith("[]") or fact.kind in ("manager", "tuple"):
+        return 4
+    if fact.kind == "name":
+        return 3 if legacy.is_legacy(fact.detail) else 1
+    return {"instance": 2, "class": 2, "function": 2, "other": 1}.get(fact.kind, 0)
+
+
+def _is_member(kind: str, attr: str) -> bool:
+    return (kind, attr) in legacy.ATTRIBUTES or (kind, attr) in legacy.METHODS
+
+
+def _element(fact: Fact) -> Fact:
+    return Fact(fact.kind[2:]) if fact.kind.startswith("[]") else UNKNOWN
+
+
+def _container(values: list[Fact]) -> Fact:
+    kinds = {value.kind for value in values}
+    if len(kinds) == 1 and (kind := kinds.pop()) in INSTANCES:
+        return Fact("[]" + kind)
+    return UNKNOWN
+
+
+def _container_call(container: Fact, method: str) -> Fact:
+    if method in ("pop", "get", "popleft", "setdefault", "popitem"):
+        return _element(container)
+    if method in ("values", "copy"):
+        return container
+    return UNKNOWN
+
+
+def _unpacked(value: Fact, count: int) -> list[Fact]:
+    if value.kind == "tuple":
+        parts = [Fact(part) for part in value.detail.split("|")]
+        if len(parts) == count:
+            return parts
+    if value.kind.startswith("[]"):
+        return [_element(value)] * count
+    return [UNKNOWN] * count
+
+
+def _class_instance(what: str) -> Fact:
+    if what.startswith("instance:"):
+        return Fact("instance", what.removeprefix("instance:"))
+    return Fact(what) if what.startswith("[]") else UNKNOWN
+
+
+def _last_name(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _has_decorator(decorators: Iterable[ast.expr], *names: str) -> bool:
+    return any(_last_name(decorator) in names for decorator in decorators)
+
+
+def _is_property(node: FunctionNode) -> bool:
+    return _has_decorator(node.decorator_list, "property", "cached_property", "reify")
+
+
+def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """All statements of a function, without those of functions and classes inside it."""
+    todo = list(body)
+    while todo:
+        statement = todo.pop()
+        yield statement
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        for child in ast.iter_child_nodes(statement):
+            if isinstance(child, ast.stmt):
+                todo.append(child)
+            elif isinstance(child, ast.ExceptHandler | ast.match_case):
+                todo.extend(child.body)
+
+
+def _hints(body: Iterable[ast.stmt]) -> dict[str, str]:
+    """Names on which a method is called that only OpenTracing has."""
+    hints: dict[str, str] = {}
+    for statement in body:
+        if isinstance(statement, ast.ClassDef):
+            continue
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                kind = legacy.TELLTALE.get(node.attr)
+                if kind is None and node.attr in legacy.TELLTALE_WHEN_NAMED:
+                    kind = legacy.TELLTALE_WHEN_NAMED[node.attr]
+                    if kind != "span" or not node.value.id.lower().endswith(kind):
+                        kind = None
+                if kind is not None and node.value.id not in ("self", "cls"):
+                    hints.setdefault(node.value.id, kind)
+    return hints
+
+
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
+_STATEMENTS: dict[type[ast.stmt], Callable[[Flow, Any, Scope], None]] = {
+    ast.If: Flow._if,
+    ast.For: Flow._loop,
+    ast.AsyncFor: Flow._loop,
+    ast.While: Flow._loop,
+    ast.Try: Flow._try,
+    ast.Match: Flow._match,
+    ast.With: Flow._with,
+    ast.AsyncWith: Flow._with,
+    ast.Import: Flow._import,
+    ast.ImportFrom: Flow._import_from,
+    ast.FunctionDef: Flow._function,
+    ast.AsyncFunctionDef: Flow._function,
+    ast.ClassDef: Flow._class,
+    ast.Return: Flow._return,
+    ast.Assign: Flow._assign,
+    ast.AnnAssign: Flow._annotated_assign,
+}
+_EXPRESSIONS: dict[type[ast.expr], Callable[[Flow, Any, Scope], Fact]] = {
+    ast.Name: Flow._name,
+    ast.Attribute: Flow._attribute,
+    ast.Call: Flow._call,
+    ast.Subscript: Flow._subscript,
+    ast.NamedExpr: Flow._walrus,
+    ast.IfExp: Flow._if_expression,
+    ast.BoolOp: Flow._bool,
+    ast.Await: Flow._pass_through,
+    ast.Starred: Flow._pass_through,
+    ast.Yield: Flow._yielded,
+    ast.Tuple: Flow._tuple,
+    ast.List: Flow._list,
+    ast.Set: Flow._list,
+    ast.Dict: Flow._dict,
+    ast.ListComp: Flow._comprehension,
+    ast.SetComp: Flow._comprehension,
+    ast.GeneratorExp: Flow._comprehension,
+    ast.DictComp: Flow._comprehension,
+    ast.Lambda: Flow._lambda,
+}
+if hasattr(ast, "TryStar"):
+    _STATEMENTS[ast.TryStar] = Flow._try

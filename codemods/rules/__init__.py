@@ -1,0 +1,1 @@
+"""One module per rule; a rule is registered by being here."""

@@ -1,0 +1,61 @@
+"""Constants of the legacy libraries become the strings they are."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.model import Safety
+from codemods.names import CONSTANTS, SEMCONV
+from codemods.registry import define
+from codemods.site import Change, Report, Site
+
+rule = define(
+    code="JO304",
+    title="tag, log and header constants",
+    url="https://github.com/opentracing/specification/blob/master/semantic_conventions.md",
+    safety=Safety.SAFE,
+    explanation="""\
+`tags.HTTP_METHOD` is just `"http.method"`. The old names stay, because dashboards and alerts depend
+on them; `--semconv` writes the names of today's semantic conventions instead.
+""",
+    examples=(
+        (
+            """\
+import opentracing
+from opentracing.ext import tags
+
+
+def get(url):
+    opentracing.tracer.active_span.set_tag(tags.HTTP_URL, str(url))
+""",
+            """\
+from opentelemetry import trace
+
+
+def get(url):
+    trace.get_current_span().set_attribute("http.url", str(url))
+""",
+        ),
+    ),
+)
+
+
+@rule.symbol(
+    "opentracing.tags.*", "opentracing.logs.*", "jaeger_client.constants.*", "opentracing.Format.*"
+)
+def constant(site: Site) -> Change | Report | None:
+    value = CONSTANTS.get(site.construct)
+    if value is None or isinstance(getattr(site.node, "ctx", None), ast.Store):
+        return None
+    change = site.change("the constant as the string it is")
+    if site.options.semconv:
+        value = SEMCONV.get(value, value)
+    return change.replace(site.node, quoted(site, value))
+
+
+def quoted(site: Site, value: str) -> str:
+    """The string in quotes that do not end an f-string around it."""
+    for ancestor in site.file.ancestors(site.node):
+        if isinstance(ancestor, ast.JoinedStr):
+            return f"'{value}'" if '"' in site.file.text(ancestor)[:5] else f'"{value}"'
+    return f'"{value}"'

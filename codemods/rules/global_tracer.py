@@ -1,0 +1,104 @@
+"""The global tracer becomes the module's OpenTelemetry tracer."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.model import Safety
+from codemods.registry import define
+from codemods.site import CannotRewrite, Change, Site
+
+rule = define(
+    code="JO110",
+    title="the global tracer",
+    url="https://opentelemetry.io/docs/languages/python/instrumentation/#acquire-tracer",
+    safety=Safety.SAFE,
+    explanation="""\
+`opentracing.tracer` and `opentracing.global_tracer()` become `trace.get_tracer(__name__)`. It may
+be taken at import time: until a provider is set it is a proxy. `set_global_tracer` of a tracer that
+`initialize_tracer` made says nothing new, since the provider is global already.
+""",
+    examples=(
+        (
+            """\
+from opentracing import global_tracer
+
+tracer = global_tracer()
+""",
+            """\
+from opentelemetry import trace
+
+tracer = trace.get_tracer(__name__)
+""",
+        ),
+    ),
+)
+
+
+@rule.symbol("opentracing.tracer")
+def tracer(site: Site) -> Change:
+    node = site.node
+    change = site.change("the module's tracer")
+    if isinstance(getattr(node, "ctx", None), ast.Store):
+        return _set(site, change)
+    return change.replace(node, _expression(site, change))
+
+
+@rule.symbol("opentracing.global_tracer", "opentracing.get_global_tracer")
+def global_tracer(site: Site) -> Change:
+    call = site.call
+    if call is None:
+        raise CannotRewrite("the function is passed on without being called")
+    change = site.change("the module's tracer")
+    return change.replace(call, _expression(site, change))
+
+
+def _expression(site: Site, change: Change) -> str:
+    """`trace.get_tracer(__name__)` where it is kept, the module's `tracer` where it is used."""
+    parent = site.file.parents[site.call or site.node]
+    if isinstance(parent, ast.Attribute):
+        return change.tracer()
+    return f"{change.use('opentelemetry', 'trace')}.get_tracer(__name__)"
+
+
+def _set(site: Site, change: Change) -> Change:
+    """`opentracing.tracer = x`: whoever made x has set the provider."""
+    statement = site.statement
+    if not isinstance(statement, ast.Assign):
+        raise CannotRewrite("the global tracer is bound in an unusual way")
+    change.message = "the provider is global already"
+    if statement.targets == [site.node]:
+        if isinstance(statement.value, ast.Call):
+            return change.replace_statement(statement, statement.value)
+        return change.remove(statement)
+    raise CannotRewrite("the global tracer is one of several targets")
+
+
+@rule.symbol("opentracing.set_global_tracer")
+def set_global_tracer(site: Site) -> Change:
+    call = site.call
+    statement = site.statement
+    if call is None or not isinstance(statement, ast.Expr) or statement.value is not call:
+        raise CannotRewrite("set_global_tracer is not called as a statement")
+    value = site.arguments("value").get("value")
+    if value is None:
+        raise CannotRewrite("its argument is missing")
+    change = site.change("the provider is global already")
+    if isinstance(value, ast.Call):
+        return change.replace_statement(statement, value)
+    return change.remove(statement)
+
+
+@rule.symbol("opentracing.is_global_tracer_registered")
+def is_registered(site: Site) -> Change:
+    call = site.call
+    if call is None:
+        raise CannotRewrite("the function is passed on without being called")
+    change = site.change("asks whether a provider was set")
+    trace = change.use("opentelemetry", "trace")
+    proxy = f"{trace}.ProxyTracerProvider"
+    text = f"isinstance({trace}.get_tracer_provider(), {proxy})"
+    parent = site.parent
+    if isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not):
+        return change.replace(parent, text)
+    return change.replace(call, f"not {text}" if isinstance(parent, ast.If) else f"(not {text})")

@@ -1,0 +1,158 @@
+"""`start_active_span` becomes `start_as_current_span`, and its scope becomes the span."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.emit import rename_member
+from codemods.model import Safety
+from codemods.registry import define
+from codemods.scopes import is_alias, is_entered_later, variable
+from codemods.site import CannotRewrite, Change, Site, is_constant
+from codemods.starting import rewrite_start
+
+rule = define(
+    code="JO201",
+    title="start_active_span to start_as_current_span",
+    url="https://opentelemetry.io/docs/languages/python/instrumentation/#creating-spans",
+    safety=Safety.SAFE,
+    explanation="""\
+`with tracer.start_active_span(...) as scope` gives a scope in OpenTracing and the span itself in
+OpenTelemetry, so `scope` is renamed and `scope.span` becomes the span. `child_of` and `references`
+become `context` and `links`, `tags` become `attributes` and `kind`, seconds become nanoseconds.
+A scope that is opened and closed by hand becomes a span and a context token.
+""",
+    examples=(
+        (
+            """\
+import opentracing
+
+with opentracing.tracer.start_active_span("say-hello") as scope:
+    scope.span.set_tag("hello-to", "Bryan")
+""",
+            """\
+from opentelemetry import trace
+
+tracer = trace.get_tracer(__name__)
+
+with tracer.start_as_current_span("say-hello") as span:
+    span.set_attribute("hello-to", "Bryan")
+""",
+        ),
+    ),
+)
+
+
+@rule.member("tracer", "start_active_span")
+def start_active_span(site: Site) -> Change:
+    call = site.call
+    if call is None:
+        raise CannotRewrite("the method is passed on without being called")
+    assert isinstance(site.node, ast.Attribute)
+    change = site.change("starts a span that is current inside the block")
+    parent = site.parent
+    if isinstance(parent, ast.Attribute) and parent.attr == "span":
+        return _leaked(site, change, call, parent)
+    if isinstance(parent, ast.Assign | ast.AnnAssign) and len(_targets(parent)) == 1:
+        return _by_hand(site, change, call, parent)
+    if isinstance(parent, ast.Expr):
+        raise CannotRewrite("the scope is thrown away, so nothing ever closes it")
+    _as_manager(site, change)
+    if isinstance(parent, ast.withitem) and parent.optional_vars is not None:
+        _rename(change, parent.optional_vars)
+    return change
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
+
+
+def _as_manager(site: Site, change: Change) -> None:
+    """Rewrite the call to one that gives a context manager."""
+    assert isinstance(site.node, ast.Attribute)
+    rename_member(change, site.node, "start_as_current_span")
+    arguments = rewrite_start(site, change)
+    if (close := arguments.get("finish_on_close")) is not None:
+        _finish_on_close(change, site, close)
+
+
+def _finish_on_close(change: Change, site: Site, value: ast.expr) -> None:
+    call = site.call
+    assert call is not None
+    keyword = next((one for one in call.keywords if one.value is value), None)
+    from codemods.emit import rewrite_arguments
+
+    default = is_constant(value, bool) and isinstance(value, ast.Constant) and value.value is True
+    rewrite_arguments(
+        change, call, {keyword or value: None if default else ("end_on_exit=", value)}
+    )
+
+
+def _rename(change: Change, target: ast.expr) -> None:
+    """Rename every occurrence of the variable that held the scope."""
+    file = change.file
+    found = variable(file, target)
+    if found is None or not isinstance(target, ast.Name) or found.name == target.id:
+        return
+    for use in found.uses:
+        change.replace(use, found.name)
+    for value in found.values:
+        if isinstance(value, ast.Call) and file.flow.members.get(value.func) is not None:
+            change.depends_on(value)
+
+
+def _by_hand(
+    site: Site, change: Change, call: ast.Call, parent: ast.Assign | ast.AnnAssign
+) -> Change:
+    """`scope = tracer.start_active_span(...)`, closed by hand or entered later."""
+    file = site.file
+    assert isinstance(site.node, ast.Attribute)
+    target = _targets(parent)[0]
+    found = variable(file, target)
+    if found is None:
+        raise CannotRewrite("the scope is kept where its closing cannot be followed")
+    rename_member(change, site.node, "start_span")
+    arguments = rewrite_start(site, change)
+    if (close := arguments.get("finish_on_close")) is not None:
+        keyword = next((one for one in call.keywords if one.value is close), None)
+        from codemods.emit import rewrite_arguments
+
+        rewrite_arguments(change, call, {keyword or close: None})
+    _rename(change, target)
+    if not is_entered_later(file, found):
+        trace, context = (
+            change.use("opentelemetry", "trace"),
+            change.use("opentelemetry", "context"),
+        )
+        held = f"{trace}.set_span_in_context({found.name})"
+        change.after(parent, f"{found.token} = {context}.attach({held})")
+        change.message = "the span is made current by hand, as the scope did"
+    return change
+
+
+def _leaked(site: Site, change: Change, call: ast.Call, parent: ast.Attribute) -> Change:
+    """`span = tracer.start_active_span(...).span`: the scope is never closed."""
+    file = site.file
+    assert isinstance(site.node, ast.Attribute)
+    statement = file.statement(parent)
+    if not (
+        isinstance(statement, ast.Assign)
+        and statement.value is parent
+        and isinstance(statement.targets[0], ast.Name | ast.Attribute)
+    ):
+        raise CannotRewrite("the scope is lost here, so nothing ever closes it")
+    rename_member(change, site.node, "start_span")
+    rewrite_start(site, change)
+    end = file.span(parent).end
+    from codemods.source import Span
+
+    change.replace(Span(file.span(call).end, end))
+    trace, context = change.use("opentelemetry", "trace"), change.use("opentelemetry", "context")
+    name = file.text(statement.targets[0])
+    change.after(statement, f"{context}.attach({trace}.set_span_in_context({name}))")
+    change.message = "the scope was never closed; the span stays current as before"
+    change.advice = "Give it a `with` block, or detach the token when the work is done."
+    return change
+
+
+__all__ = ["is_alias"]

@@ -1,0 +1,83 @@
+"""`start_span` keeps its name and takes OpenTelemetry's arguments."""
+
+from __future__ import annotations
+
+from codemods.model import Safety
+from codemods.registry import define
+from codemods.site import CannotRewrite, Change, Site
+from codemods.starting import rewrite_start
+
+rule = define(
+    code="JO202",
+    title="start_span with OpenTelemetry's arguments",
+    url="https://opentelemetry.io/docs/languages/python/instrumentation/#creating-spans",
+    safety=Safety.SAFE,
+    explanation="""\
+`tracer.start_span(...)` does not make the span current, neither in OpenTracing nor in
+OpenTelemetry, also not as `with tracer.start_span(...)`. So the name stays; `child_of` and
+`references` become `context` and `links`, `tags` become `attributes` and `kind`, and seconds
+become nanoseconds. The kind has to be known at the start in OpenTelemetry: a
+`set_tag(tags.SPAN_KIND, ...)` right after it moves into the call.
+""",
+    examples=(
+        (
+            """\
+import opentracing
+
+tracer = opentracing.global_tracer()
+
+
+def handle(request):
+    parent = tracer.start_span("handle")
+    child = tracer.start_span(operation_name="query", child_of=parent)
+    child.finish()
+    parent.finish()
+""",
+            """\
+from opentelemetry import trace
+
+tracer = trace.get_tracer(__name__)
+
+
+def handle(request):
+    parent = tracer.start_span("handle")
+    child = tracer.start_span("query", context=trace.set_span_in_context(parent))
+    child.end()
+    parent.end()
+""",
+        ),
+    ),
+)
+
+
+@rule.member("tracer", "start_span")
+def start_span(site: Site) -> Change:
+    if site.call is None:
+        raise CannotRewrite("the method is passed on without being called")
+    change = site.change("starts a span with OpenTelemetry's arguments")
+    arguments = rewrite_start(site, change)
+    if "finish_on_close" in arguments:
+        raise CannotRewrite("start_span has no finish_on_close")
+    if not change.edits:
+        change.replace(site.node, site.node)
+    return change
+
+
+@rule.symbol("opentracing.start_child_span", "opentracing_instrumentation.utils.start_child_span")
+def start_child_span(site: Site) -> Change:
+    """`start_child_span(parent, name)` starts a span below a given one."""
+    from codemods.emit import parent_context
+
+    call = site.call
+    names = ("parent_span", "operation_name", "tags", "start_time")
+    if site.construct.startswith("opentracing_instrumentation"):
+        names = ("operation_name", "tracer", "parent", "tags")
+    arguments = site.arguments(*names)
+    change = site.change("starts a child span")
+    parent = arguments.get("parent_span") or arguments.get("parent")
+    operation = arguments.get("operation_name")
+    if operation is None or call is None or "start_time" in arguments or "tags" in arguments:
+        raise CannotRewrite("its arguments are unusual")
+    context = parent_context(change, parent) if parent is not None else None
+    tail = (", context=", *context) if context else ()
+    return change.replace(call, change.tracer(), ".start_span(", operation, *tail, ")")

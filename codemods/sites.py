@@ -1,0 +1,137 @@
+"""Every place of a file that uses a legacy name, found from the flow alone, before any rule."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from codemods import legacy
+from codemods.site import File, Site
+
+_ROOTS = "|".join(sorted((re.escape(root) for root in legacy.ROOTS), key=len, reverse=True))
+DOTTED = re.compile(rf"(?:{_ROOTS})(?:\.\w+)+")
+WIRE = re.compile(
+    r"uber-trace-id|uberctx-|jaeger-debug-id|jaeger-baggage|jaeger_tracing", re.IGNORECASE
+)
+GUARDED = frozenset({"span", "scope", "span_context", "tracer"})
+
+
+def find(file: File) -> list[Site]:
+    """All sites, in the order of the text."""
+    found = [*_imports(file), *_names(file), *_members(file), *_strings(file), *_guards(file)]
+    found.sort(key=lambda site: (anchor(site), isinstance(site.node, ast.Call)))
+    return found
+
+
+def anchor(site: Site) -> int:
+    """An offset that lies in the legacy word of the site itself."""
+    start, end = file_span(site)
+    return end - 1 if isinstance(site.node, ast.Attribute) else start
+
+
+def file_span(site: Site) -> tuple[int, int]:
+    """Where the site's node stands, without complaint about f-strings."""
+    return site.file.source.span(site.node)
+
+
+def _imports(file: File) -> Iterator[Site]:
+    for alias, target in file.flow.imports.items():
+        statement = file.parents.get(alias)
+        if isinstance(statement, ast.ImportFrom) and alias.name == "*":
+            target = f"{target}.*"
+        if legacy.is_legacy(target):
+            yield Site(file, alias, target)
+
+
+def _names(file: File) -> Iterator[Site]:
+    symbols = file.flow.symbols
+    for node, qualified in symbols.items():
+        if node not in file.parents:
+            continue
+        parent = file.parents[node]
+        if isinstance(parent, ast.Attribute) and parent in symbols:
+            continue
+        yield Site(file, node, qualified)
+
+
+def _members(file: File) -> Iterator[Site]:
+    for node, owner in file.flow.members.items():
+        if isinstance(node, ast.Attribute):
+            construct = f"{_CLASS.get(owner.kind, owner.kind)}.{node.attr}"
+            yield Site(file, node, construct, owner=node.value, member=node.attr)
+        elif isinstance(node, ast.Call) and isinstance(node.args[1], ast.Constant):
+            member = str(node.args[1].value)
+            construct = f"{_CLASS.get(owner.kind, owner.kind)}.{member}"
+            yield Site(file, node, construct, owner=node.args[0], member=member)
+
+
+_CLASS = {
+    "tracer": "opentracing.Tracer",
+    "span": "opentracing.Span",
+    "scope": "opentracing.Scope",
+    "span_context": "opentracing.SpanContext",
+    "scope_manager": "opentracing.ScopeManager",
+    "reference": "opentracing.Reference",
+    "config": "jaeger_client.Config",
+    "sampler": "jaeger_client.Sampler",
+    "reporter": "jaeger_client.Reporter",
+    "flask_tracing": "flask_opentracing.FlaskTracing",
+    "django_tracing": "django_opentracing.DjangoTracing",
+    "pyramid_tracing": "pyramid_opentracing.PyramidTracing",
+    "tornado_tracing": "tornado_opentracing.TornadoTracing",
+    "sanic_tracing": "sanic_opentracing.SanicTracing",
+    "requests_session": "requests_opentracing.SessionTracing",
+    "jaeger_exporter": "opentelemetry.exporter.jaeger.JaegerExporter",
+}
+
+
+def _strings(file: File) -> Iterator[Site]:
+    for node in file.nodes:
+        if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            continue
+        parent = file.parents[node]
+        if isinstance(parent, ast.Expr | ast.JoinedStr) or _in_annotation(file, node):
+            continue
+        if (DOTTED.fullmatch(node.value) and _is_python_path(node.value)) or WIRE.fullmatch(
+            node.value
+        ):
+            yield Site(file, node, f'"{node.value}"')
+
+
+def _is_python_path(text: str) -> bool:
+    return not text.endswith((".html", ".io", ".py", ".json", ".yaml", ".yml", ".txt", ".md"))
+
+
+def _in_annotation(file: File, node: ast.Constant) -> bool:
+    parent = file.parents[node]
+    return (isinstance(parent, ast.arg | ast.AnnAssign) and parent.annotation is node) or (
+        isinstance(parent, ast.FunctionDef | ast.AsyncFunctionDef) and parent.returns is node
+    )
+
+
+def _guards(file: File) -> Iterator[Site]:
+    """Tests of an active span or an extracted context: their truth has changed its meaning."""
+    for node, fact in file.flow.kinds.items():
+        if fact.kind not in GUARDED or fact.detail not in ("active", "extracted"):
+            continue
+        if isinstance(node, ast.expr) and node in file.parents and is_tested(file, node):
+            yield Site(file, node, f"{_CLASS[fact.kind]} (tested)", owner=node, member="(tested)")
+
+
+def is_tested(file: File, node: ast.expr) -> bool:
+    """Whether the truth of an expression, or its being None, is asked."""
+    parent = file.parents[node]
+    match parent:
+        case ast.If() | ast.While() | ast.IfExp() | ast.Assert():
+            return parent.test is node
+        case ast.UnaryOp(op=ast.Not()) | ast.BoolOp():
+            return True
+        case ast.Compare(ops=[ast.Is() | ast.IsNot() | ast.Eq() | ast.NotEq()]):
+            return parent.left is node and (
+                isinstance(parent.comparators[0], ast.Constant)
+                and parent.comparators[0].value is None
+            )
+        case ast.Call(func=ast.Name(id="bool")):
+            return node in parent.args
+    return False

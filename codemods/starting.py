@@ -1,0 +1,344 @@
+"""The arguments of `start_span` and `start_active_span`, as OpenTelemetry takes them."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from codemods.edits import Part
+from codemods.emit import (
+    Argument,
+    argument_of,
+    attribute_value,
+    in_order,
+    is_none,
+    literal_key,
+    nanoseconds,
+    parent_context,
+    remove_item,
+    rewrite_arguments,
+)
+from codemods.names import KINDS
+from codemods.site import CannotRewrite, Change, File, Site, is_constant
+
+PARAMETERS = (
+    "operation_name",
+    "child_of",
+    "references",
+    "tags",
+    "start_time",
+    "ignore_active_span",
+    "finish_on_close",
+)
+
+
+def rewrite_start(site: Site, change: Change) -> dict[str, ast.expr]:
+    """Rewrite the arguments of a start call in place; returns the legacy ones by name."""
+    call = site.call
+    arguments = site.arguments(*PARAMETERS)
+    assert call is not None
+    unknown = arguments.keys() - set(PARAMETERS)
+    if unknown:
+        raise CannotRewrite(f"it has arguments OpenTracing does not know: {', '.join(unknown)}")
+    if "operation_name" not in arguments:
+        raise CannotRewrite("it names no operation, and OpenTelemetry wants a span name")
+    new: dict[Argument, tuple[Part, ...] | None] = {}
+    extra: list[tuple[Part, ...]] = []
+    _name(call, arguments["operation_name"], new)
+    _parent(change, call, arguments, new)
+    _tags(change, call, arguments, new, extra)
+    _times(change, call, arguments, new)
+    if (late := hoisted_kind(change.file, call)) is not None:
+        extra.append((f"kind={kind_name(change, late)}",))
+    rewrite_arguments(change, call, new, extra)
+    return arguments
+
+
+Arguments = dict[Argument, "tuple[Part, ...] | None"]
+
+
+def _name(call: ast.Call, value: ast.expr, new: Arguments) -> None:
+    argument = argument_of(call, value)
+    if isinstance(argument, ast.keyword):
+        first = in_order(call)[0] is argument
+        new[argument] = (value,) if first else ("name=", value)
+
+
+def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new: Arguments) -> None:
+    context: tuple[Part, ...] | None = None
+    if (child_of := arguments.get("child_of")) is not None:
+        argument = argument_of(call, child_of)
+        context = parent_context(change, child_of)
+        new[argument] = ("context=", *context) if context else None
+    if (references := arguments.get("references")) is not None:
+        _references(change, call, references, new, has_parent=context is not None)
+        context = context or ("references",)
+    if (ignore := arguments.get("ignore_active_span")) is not None:
+        argument = argument_of(call, ignore)
+        if is_constant(ignore, bool) and isinstance(ignore, ast.Constant) and ignore.value:
+            empty = f"context={change.use('opentelemetry.context', 'Context')}()"
+            new[argument] = None if context else (empty,)
+        elif isinstance(ignore, ast.Constant) or context:
+            new[argument] = None
+        else:
+            empty = f"{change.use('opentelemetry.context', 'Context')}()"
+            new[argument] = (f"context={empty} if ", ignore, " else None")
+
+
+def _references(
+    change: Change, call: ast.Call, node: ast.expr, new: Arguments, *, has_parent: bool
+) -> None:
+    argument = argument_of(call, node)
+    if is_none(node):
+        new[argument] = None
+        return
+    elements = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
+    found = [_reference(change.file, element) for element in elements]
+    parts: list[Part] = []
+    links: list[tuple[Part, ...]] = []
+    for index, (relation, target) in enumerate(found):
+        if index == 0 and not has_parent:
+            context = parent_context(change, target)
+            parts.extend(("context=", *(context or ("None",))))
+            if relation == "child_of":
+                continue
+            if change.file.detail(target) != "extracted" and not change.unsafe:
+                change.unsafe = "no span is active here (an active one would be the parent)"
+        links.append(_link(change, relation, target))
+    if links:
+        parts.append(", links=[" if parts else "links=[")
+        for index, link in enumerate(links):
+            parts.extend((", " if index else "", *link))
+        parts.append("]")
+    new[argument] = tuple(parts) or None
+
+
+def _reference(file: File, node: ast.expr) -> tuple[str, ast.expr]:
+    """The relation and the referenced context of `child_of(x)`, `follows_from(x)`, `Reference`."""
+    if isinstance(node, ast.Call):
+        symbol = file.symbol(node.func)
+        values = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if symbol in ("opentracing.child_of", "opentracing.follows_from") and len(values) == 1:
+            return symbol.rpartition(".")[2], values[0]
+        if symbol == "opentracing.Reference" and len(values) == 2:
+            kind = file.symbol(values[0]).rpartition(".")[2].lower()
+            if kind in ("child_of", "follows_from"):
+                return kind, values[1]
+    raise CannotRewrite("its references are not written out as child_of(...) or follows_from(...)")
+
+
+def _link(change: Change, relation: str, target: ast.expr) -> tuple[Part, ...]:
+    trace = change.use("opentelemetry", "trace")
+    tail = ")" if relation == "follows_from" else f', {{"opentracing.ref_type": "{relation}"}})'
+    file = change.file
+    kind, detail = file.kind(target), file.detail(target)
+    if isinstance(target, ast.Attribute) and file.kind(target.value) == "span":
+        return (f"{trace}.Link(", target, tail)
+    if kind in ("span", "scope"):
+        return (f"{trace}.Link(", target, ".get_span_context()", tail)
+    if kind == "span_context" and detail == "of span":
+        return (f"{trace}.Link(", target, tail)
+    if not (kind == "span_context" and detail == "extracted") and not change.unsafe:
+        change.unsafe = f"`{file.text(target)}` is what `extract` returned"
+    return (f"{trace}.Link({trace}.get_current_span(", target, ").get_span_context()", tail)
+
+
+# Tags.
+
+
+def _tags(
+    change: Change,
+    call: ast.Call,
+    arguments: dict[str, ast.expr],
+    new: Arguments,
+    extra: list[tuple[Part, ...]],
+) -> None:
+    tags = arguments.get("tags")
+    if tags is None:
+        return
+    argument = argument_of(call, tags)
+    if is_none(tags):
+        new[argument] = None
+        return
+    display = tags if isinstance(tags, ast.Dict) else dict_display(change.file, tags)
+    new[argument] = ("attributes=", tags)
+    if display is None or None in display.keys:
+        if not change.unsafe:
+            change.unsafe = (
+                "the tags hold only strings, numbers and booleans, and no `span.kind` or `error`"
+            )
+        return
+    kind = _dict_kind(change, display)
+    if kind:
+        extra.append((f"kind={kind}",))
+        if len(display.keys) == 1 and _only_use(change.file, tags, display):
+            new[argument] = None
+            if isinstance(tags, ast.Name):
+                change.remove(change.file.statement(display))
+    rewrite_attributes(change, display)
+
+
+def dict_display(file: File, node: ast.expr) -> ast.Dict | None:
+    """The dict literal a local name was bound to, where it is bound once and not changed."""
+    if not isinstance(node, ast.Name):
+        return None
+    function = file.function(node)
+    bound = [one for one in file.bound.get(node.id, ()) if file.function(one) is function]
+    if len(bound) != 1:
+        return None
+    parent = file.parents[bound[0]]
+    if not (isinstance(parent, ast.Assign | ast.AnnAssign) and isinstance(parent.value, ast.Dict)):
+        return None
+    for use in file.uses(node.id, function):
+        if use is bound[0]:
+            continue
+        around = file.parents[use]
+        if isinstance(around, ast.Attribute):
+            return None
+        if isinstance(around, ast.Subscript) and not isinstance(around.ctx, ast.Load):
+            return None
+    return parent.value
+
+
+def _only_use(file: File, tags: ast.expr, display: ast.Dict) -> bool:
+    if tags is display:
+        return True
+    assert isinstance(tags, ast.Name)
+    return len(file.uses(tags.id, file.function(tags))) == 2
+
+
+def _dict_kind(change: Change, display: ast.Dict) -> str:
+    """The `kind=` a dict of tags asks for; its entry is taken out."""
+    file = change.file
+    for index, (key, value) in enumerate(zip(display.keys, display.values, strict=True)):
+        if literal_key(file, key) == "span.kind":
+            kind = literal_key(file, value)
+            if kind not in KINDS:
+                return ""
+            if ("kind", display) not in file.memo:
+                file.memo["kind", display] = True
+                remove_item(change, display, index)
+            return kind_name(change, kind)
+    return ""
+
+
+def rewrite_attributes(change: Change, display: ast.Dict) -> None:
+    """Make the values of a dict of tags or fields ones that OpenTelemetry keeps."""
+    file = change.file
+    if ("values", display) in file.memo:
+        return
+    file.memo["values", display] = True
+    for key, value in zip(display.keys, display.values, strict=True):
+        text = literal_key(file, key)
+        if text == "span.kind" or key is None:
+            continue
+        parts = attribute_value(file, value, text)
+        if len(parts) > 1:
+            change.replace(value, *parts)
+
+
+def kind_name(change: Change, kind: str) -> str:
+    """`trace.SpanKind.CLIENT` for "client"."""
+    return f"{change.use('opentelemetry', 'trace')}.SpanKind.{KINDS[kind]}"
+
+
+# Times and the rest.
+
+
+def _times(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new: Arguments) -> None:
+    if (start := arguments.get("start_time")) is not None:
+        argument = argument_of(call, start)
+        new[argument] = (
+            None if is_none(start) else ("start_time=", *nanoseconds(change.file, start))
+        )
+
+
+# `span.set_tag("span.kind", ...)` soon after the start belongs into the start call.
+
+
+def hoisted_kind(file: File, call: ast.Call) -> str | None:
+    """The kind set right after a start call, or None."""
+    for start, kind in _hoists(file).values():
+        if start is call:
+            return kind
+    return None
+
+
+def is_hoisted(file: File, set_tag: ast.Call) -> ast.Call | None:
+    """The start call that takes over what a `set_tag(SPAN_KIND, ...)` says, if any."""
+    found = _hoists(file).get(set_tag)
+    return found[0] if found else None
+
+
+def _hoists(file: File) -> dict[ast.Call, tuple[ast.Call, str]]:
+    if "hoists" not in file.memo:
+        file.memo["hoists"] = {
+            node: found
+            for node in file.nodes
+            if isinstance(node, ast.Call) and (found := _hoist(file, node)) is not None
+        }
+    return file.memo["hoists"]  # type: ignore[return-value]
+
+
+def _hoist(file: File, node: ast.Call) -> tuple[ast.Call, str] | None:
+    owner = file.flow.members.get(node.func)
+    if (
+        owner is None
+        or owner.kind != "span"
+        or not isinstance(node.func, ast.Attribute)
+        or node.func.attr != "set_tag"
+        or len(node.args) != 2
+        or literal_key(file, node.args[0]) != "span.kind"
+    ):
+        return None
+    kind = literal_key(file, node.args[1])
+    receiver = node.func.value
+    while isinstance(receiver, ast.Call) and isinstance(receiver.func, ast.Attribute):
+        receiver = receiver.func.value
+    start = _start_of(file, receiver, 3)
+    if kind not in KINDS or start is None or not _always_follows(file, start, node):
+        return None
+    return start, kind
+
+
+def _start_of(file: File, node: ast.expr, depth: int) -> ast.Call | None:
+    """The start call whose span (or scope) an expression is, if there is but one."""
+    if isinstance(node, ast.Attribute) and node.attr == "span":
+        return _start_of(file, node.value, depth)
+    if isinstance(node, ast.Call):
+        owner = file.flow.members.get(node.func)
+        is_start = owner is not None and owner.kind == "tracer"
+        return node if is_start and re.match("start_", getattr(node.func, "attr", "")) else None
+    if not isinstance(node, ast.Name) or not depth:
+        return None
+    function = file.function(node)
+    before = [
+        one
+        for one in file.bound.get(node.id, ())
+        if file.function(one) is function and getattr(one, "lineno", 0) <= node.lineno
+    ]
+    if not before:
+        return None
+    last = max(before, key=lambda one: getattr(one, "lineno", 0))
+    parent = file.parents[last]
+    match parent:
+        case ast.withitem():
+            return _start_of(file, parent.context_expr, depth - 1)
+        case ast.Assign() | ast.AnnAssign() if parent.value is not None:
+            return _start_of(file, parent.value, depth - 1)
+    return None
+
+
+def _always_follows(file: File, start: ast.Call, later: ast.Call) -> bool:
+    """Whether no branch, loop or handler lies between a start and a later call."""
+    around = set(file.ancestors(start))
+    for ancestor in file.ancestors(later):
+        if ancestor in around:
+            return isinstance(ancestor, ast.stmt | ast.Module)
+        if not isinstance(
+            ancestor, ast.expr | ast.Expr | ast.With | ast.AsyncWith | ast.Try | ast.Assign
+        ):
+            return False
+        if isinstance(ancestor, ast.Try) and file.statement(later) not in ancestor.body:
+            return False
+    return False

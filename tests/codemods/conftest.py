@@ -1,0 +1,5 @@
+"""Assertions of the helpers are shown in full."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.codemods.helpers")
