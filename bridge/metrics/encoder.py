@@ -173,6 +173,12 @@ class Encoder:
         """The last push was accepted: its ends need not be said again."""
         self._ended.clear()
 
+    def forget(self) -> None:
+        """Another process from now on: what was pushed before is not ours to end."""
+        self._metrics.clear()
+        self._ended.clear()
+        self._parts = []
+
     def _known(self, metric: Metric, scope: Scope, resource: Resource) -> MetricSeries:
         key = (metric.name, metric.kind, scope, resource)
         known = self._metrics.get(key)

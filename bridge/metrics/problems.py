@@ -30,6 +30,14 @@ class Problems:
             "metrics: %s: %s%s (logged once)", kind, subject, f": {detail}" if detail else ""
         )
 
+    def settle(self, kind: str, subject: str) -> None:
+        """It works again: says so, and logs the next time anew."""
+        with self._lock:
+            if (kind, subject) not in self._logged:
+                return
+            self._logged.discard((kind, subject))
+        logger.warning("metrics: no more: %s: %s", kind, subject)
+
     def counts(self) -> dict[str, int]:
         with self._lock:
             return dict(self._counts)

@@ -90,7 +90,7 @@ class SafeRegistry:
             if carries_opentelemetry(collector):
                 self._problems.report(LOOP, type(collector).__name__, "left out")
             elif type(collector) in PLAIN_INSTRUMENTS:
-                yield from self._ask(collector)
+                yield from self.ask(collector)
             else:
                 foreign.append(collector)
         yield from self._ask_guarded(foreign)
@@ -107,7 +107,8 @@ class SafeRegistry:
         except Exception as error:  # noqa: BLE001 - any collector may raise anything
             self._problems.report(FAILED, type(self.registry).__name__, _what(error))
 
-    def _ask(self, collector: Any) -> list[Family]:
+    def ask(self, collector: Any) -> list[Family]:
+        """The families of one collector; none when it fails."""
         token = collecting.set(True)
         try:
             return [f for f in collector.collect() if self._is_family(f, collector)]
@@ -126,7 +127,7 @@ class SafeRegistry:
     def _ask_guarded(self, collectors: Sequence[Any]) -> Iterator[Family]:
         left = [c for c in collectors if not self._is_stuck(c)]
         while left:
-            worker = _Worker(left, self._ask)
+            worker = _Worker(left, self.ask)
             worker.run(self._seconds)
             yield from worker.families
             left = left[worker.done :]

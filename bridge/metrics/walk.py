@@ -61,8 +61,9 @@ class _Child:
 class _Instrument:
     """One registered instrument: its frame and its children."""
 
-    def __init__(self, collector: Any) -> None:
+    def __init__(self, collector: Any, resource: Resource) -> None:
         cls = type(collector)
+        self.resource = resource
         self.kind = _KINDS[cls]
         self.bounds: tuple[float, ...] = ()
         self.has_sum = True
@@ -98,22 +99,26 @@ class _Instrument:
 class Walk:
     """Reads instruments of one registry for one encoder."""
 
-    def __init__(self, encoder: Encoder, scope: Scope, resource: Resource) -> None:
-        self._encoder, self._scope, self.resource = encoder, scope, resource
+    def __init__(self, encoder: Encoder, scope: Scope) -> None:
+        self._encoder, self._scope = encoder, scope
         self._instruments: dict[Any, _Instrument] = {}
         self._push = 0
 
     def begin(self) -> None:
         self._push += 1
 
-    def take(self, collector: Any, now: int) -> bool:
+    def forget(self) -> None:
+        """Another process from now on."""
+        self._instruments.clear()
+
+    def take(self, collector: Any, now: int, resource: Resource) -> bool:
         """Encodes one instrument; False when it has to go the public way."""
-        if not _is_known(collector):
+        if not is_plain(collector):
             self._instruments.pop(collector, None)
             return False
         known = self._instruments.get(collector)
-        if known is None:
-            known = self._instruments[collector] = _Instrument(collector)
+        if known is None or known.resource != resource:
+            known = self._instruments[collector] = _Instrument(collector, resource)
         try:
             points = self._points(collector, known, now)
         except (_Declined, AttributeError):
@@ -121,7 +126,7 @@ class Walk:
             return False
         known.pushed = self._push
         if points:
-            self._encoder.add_part(Part(self.resource, self._scope, known.frame, points))
+            self._encoder.add_part(Part(known.resource, self._scope, known.frame, points))
         return True
 
     def finish(self, now: int) -> None:
@@ -162,11 +167,12 @@ class Walk:
     def _end(self, known: _Instrument, gone: Mapping[tuple[str, ...], _Child], now: int) -> None:
         for key, child in gone.items():
             point = wire.stale_point(known.kind, now, child.attributes)
-            part = Part(self.resource, self._scope, known.frame, [point])
+            part = Part(known.resource, self._scope, known.frame, [point])
             self._encoder.end((id(known), key), part)
 
 
-def _is_known(collector: Any) -> bool:
+def is_plain(collector: Any) -> bool:
+    """Whether this is an instrument as prometheus_client made it, with `_created` series."""
     cls = type(collector)
     return (
         _OWN_METHODS.get(cls) == _methods_of(cls)
@@ -321,7 +327,7 @@ class _Trial:
         scope = Scope("probe")
         self._problems, self._resource, self._way = Problems(), Resource(), way
         self._encoder = Encoder(self._problems, scope=scope)
-        self._walk = Walk(self._encoder, scope, self._resource)
+        self._walk = Walk(self._encoder, scope)
         self._now = 1_700_000_000_000_000_000
 
     def push(self, registry: CollectorRegistry) -> bytes:
@@ -334,7 +340,7 @@ class _Trial:
         return b"".join(request.body() for request in self._encoder.finish())
 
     def walk(self, collector: Any) -> None:
-        if not self._walk.take(collector, self._now):
+        if not self._walk.take(collector, self._now, self._resource):
             raise _Declined
 
     def collect(self, collector: Any) -> None:

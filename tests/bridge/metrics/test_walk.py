@@ -21,14 +21,14 @@ def fresh_proof():
 
 
 def walker(pushes: Pushes) -> Walk:
-    return Walk(pushes.encoder, walk.Scope("test"), walk.Resource())
+    return Walk(pushes.encoder, walk.Scope("test"))
 
 
 def take(pushes: Pushes, way: Walk, *collectors):
     pushes.now += 1_000_000_000
     pushes.encoder.begin(pushes.now)
     way.begin()
-    taken = [way.take(collector, pushes.now) for collector in collectors]
+    taken = [way.take(collector, pushes.now, walk.Resource()) for collector in collectors]
     way.finish(pushes.now)
     found = metrics_in(decode(pushes.encoder.finish()))
     pushes.encoder.delivered()
