@@ -29,7 +29,7 @@ def tracer(propagation: str, bits: str) -> Any:
     }
     if propagation == "b3":
         config["propagation"] = "b3"
-    return Config(config, service_name=os.environ["PEER_NAME"]).new_tracer()
+    return Config(config, service_name=f"peer-{os.environ['PEER_NAME']}").new_tracer()
 
 
 def describe(span: Any) -> dict[str, Any]:
