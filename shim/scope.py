@@ -33,9 +33,11 @@ class ContextScopeManager(opentracing.ScopeManager):
         context = get_current()
         scope: ContextScope | None = context.get(self._key)  # type: ignore[assignment]
         current = context.get(_SPAN_KEY)
-        if scope is not None and scope._current is current:
+        if scope is not None and scope._closed:  # a native detach brought it back
+            scope = scope._surviving()
+        if current is None or scope is not None and scope._current is current:
             return scope
-        if current is None or isinstance(current, opentracing.Span):
+        if isinstance(current, opentracing.Span):
             return scope
         native = native_face(current)
         return scope if native is None else NativeScope(self, native)
@@ -44,12 +46,13 @@ class ContextScopeManager(opentracing.ScopeManager):
 class ContextScope(opentracing.Scope):
     """The active period of a span."""
 
-    __slots__ = ("_current", "_finish_on_close", "_previous")
+    __slots__ = ("_closed", "_current", "_finish_on_close", "_previous")
 
     def __init__(self, manager: ContextScopeManager, span: Any, finish_on_close: bool) -> None:
         self._manager = manager
         self._span = span
         self._finish_on_close = finish_on_close
+        self._closed = False
         self._previous = previous = get_current()
         context = dict(previous)
         context[manager._key] = self
@@ -59,13 +62,22 @@ class ContextScope(opentracing.Scope):
     def close(self) -> None:
         """Ends the period, and the span if it was activated so. Only the active scope can."""
         context = get_current()
-        if context.get(self._manager._key) is not self:
+        if self._closed or context.get(self._manager._key) is not self:
             return
-        if context.get(_SPAN_KEY) is not self._current and self._manager.active is not self:
-            return
-        attach(self._previous)
+        self._closed = True
+        if context.get(_SPAN_KEY) is self._current:
+            attach(self._previous)
+        else:  # a native span inside is still open: it stays current
+            attach(Context({**context, self._manager._key: self._surviving()}))
         if self._finish_on_close and self._span is not None:
             self._span.finish()
+
+    def _surviving(self) -> ContextScope | None:
+        """The nearest scope around this one that is still open."""
+        scope: ContextScope | None = self
+        while scope is not None and scope._closed:
+            scope = scope._previous.get(scope._manager._key)  # type: ignore[assignment]
+        return scope
 
     def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
         leave(self._span, exc_type, exc_val, exc_tb)

@@ -1,0 +1,1 @@
+"""Spans, processes and batches."""
