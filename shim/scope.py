@@ -16,7 +16,7 @@ from .values import text
 # (with a logged error) in another task or thread; putting the former context back does not.
 
 
-class ContextScopeManager(opentracing.ScopeManager):
+class ContextScopeManager(opentracing.ScopeManager):  # type: ignore[misc]
     """The default scope manager. Each instance has its own active scope, as each
     `ThreadLocalScopeManager` had; all of them share OpenTelemetry's current span."""
 
@@ -35,7 +35,7 @@ class ContextScopeManager(opentracing.ScopeManager):
         current = context.get(_SPAN_KEY)
         if scope is not None and scope._closed:  # a native detach brought it back
             scope = scope._surviving()
-        if current is None or scope is not None and scope._current is current:
+        if current is None or (scope is not None and scope._current is current):
             return scope
         if isinstance(current, opentracing.Span):
             return scope
@@ -43,10 +43,10 @@ class ContextScopeManager(opentracing.ScopeManager):
         return scope if native is None else NativeScope(self, native)
 
 
-class ContextScope(opentracing.Scope):
+class ContextScope(opentracing.Scope):  # type: ignore[misc]
     """The active period of a span."""
 
-    __slots__ = ("_closed", "_current", "_finish_on_close", "_previous")
+    __slots__ = ("_closed", "_current", "_finish_on_close", "_manager", "_previous", "_span")
 
     def __init__(self, manager: ContextScopeManager, span: Any, finish_on_close: bool) -> None:
         self._manager = manager
@@ -84,7 +84,7 @@ class ContextScope(opentracing.Scope):
         self.close()
 
 
-class NativeScope(opentracing.Scope):
+class NativeScope(opentracing.Scope):  # type: ignore[misc]
     """A scope over an active native span. Closing does nothing: who activated it deactivates it."""
 
 

@@ -31,10 +31,10 @@ def text(value: Any, limit: int | None = None) -> str:
     return made if type(made) is str else str.__str__(made)
 
 
-def scalar(value: Any, limit: int, traceback_limit: int) -> Scalar:
+def scalar(value: Any, limit: int, traceback_limit: int) -> Any:
     """A tag value as jaeger-client 4.8 recorded it: str, bool, int and float keep their type,
     a traceback is formatted, everything else is its `str()`."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind is str:
         return value if len(value) <= limit and value.isascii() else text(value, limit)
     if kind is bool or kind is float:
@@ -44,7 +44,7 @@ def scalar(value: Any, limit: int, traceback_limit: int) -> Scalar:
     return _unusual(value, limit, traceback_limit)
 
 
-def _unusual(value: Any, limit: int, traceback_limit: int) -> Scalar:
+def _unusual(value: Any, limit: int, traceback_limit: int) -> Any:
     if isinstance(value, TracebackType):
         return text(_format_traceback(value), traceback_limit)
     try:

@@ -57,7 +57,7 @@ class TextCodec(Codec):
         self.prefix_length = len(self.baggage_prefix)
 
     def inject(self, span_context: SpanContext, carrier: MutableMapping[str, str]) -> None:
-        if not isinstance(carrier, dict) and not hasattr(carrier, "__setitem__"):
+        if not hasattr(carrier, "items"):
             raise InvalidCarrierException("carrier not a collection")
         carrier[self.trace_id_header] = span_context_to_string(
             span_context.trace_id, span_context.span_id, span_context.parent_id, span_context.flags
@@ -178,9 +178,7 @@ _B3_NAMES = {
 }
 
 
-def span_context_to_string(
-    trace_id: int, span_id: int, parent_id: int | None, flags: int
-) -> str:
+def span_context_to_string(trace_id: int, span_id: int, parent_id: int | None, flags: int) -> str:
     """`{trace}:{span}:{parent}:{flags}` in hex without leading zeros."""
     return wire.format_trace(trace_id, span_id, parent_id, flags)
 

@@ -31,6 +31,8 @@ class Loop:
     The thread starts with the first call, and anew in a forked child.
     """
 
+    _thread: threading.Thread | None
+
     def __init__(self) -> None:
         self._reset()
         if hasattr(os, "register_at_fork"):
@@ -55,7 +57,7 @@ class Loop:
         self._wake = threading.Condition()
         self._calls: list[Any] = []
         self._order = itertools.count()
-        self._thread: threading.Thread | None = None
+        self._thread = None
 
     def _restart(self) -> None:
         pending = self._calls

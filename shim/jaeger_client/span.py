@@ -44,6 +44,8 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
     """What jaeger_client's Span was; also an OpenTelemetry span, so that native code can use it
     as the current one. Nothing it is given raises, nothing changes it after `finish`."""
 
+    _lock: threading.Lock
+
     __slots__ = (
         "_attributes",
         "_dropped_logs",
@@ -190,11 +192,9 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
     @property
     def update_lock(self) -> threading.Lock:
         """Jaeger's lock for the application's own use; the shim does not need it."""
-        try:
-            return self._lock
-        except AttributeError:
+        if not hasattr(self, "_lock"):
             self._lock = threading.Lock()
-            return self._lock
+        return self._lock
 
     @property
     def tags(self) -> list[Any]:
@@ -266,18 +266,14 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
         self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
     ) -> None:
         if self.is_recording():
-            limit = self.tracer.max_tag_value_length
-            clean = {text(key): any_value(value, limit) for key, value in (attributes or {}).items()}
             moment = time.time() if timestamp is None else timestamp / 1e9
-            self._add_log(LogRecord(text(name), moment, clean))
+            self._add_log(LogRecord(text(name), moment, self._clean(attributes)))
 
     def add_link(
         self, context: trace.SpanContext, attributes: Mapping[str, Any] | None = None
     ) -> None:
         if self.is_recording() and context is not None and context.is_valid:
-            limit = self.tracer.max_tag_value_length
-            clean = {text(key): any_value(value, limit) for key, value in (attributes or {}).items()}
-            self._links = [*(self._links or ()), trace.Link(context, clean)]
+            self._links = [*(self._links or ()), trace.Link(context, self._clean(attributes))]
 
     def update_name(self, name: str) -> None:
         self.set_operation_name(name)
@@ -314,6 +310,10 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
         self.finish(None if end_time is None else end_time / 1e9)
 
     # Inside
+
+    def _clean(self, attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+        limit = self.tracer.max_tag_value_length
+        return {text(key): any_value(value, limit) for key, value in (attributes or {}).items()}
 
     def _set(self, key: str, value: Any) -> None:
         attributes = self._attributes

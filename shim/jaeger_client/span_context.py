@@ -51,7 +51,7 @@ class SpanContext(opentracing.SpanContext):  # type: ignore[misc]
 
     @property
     def baggage(self) -> dict[str, str]:
-        return self._baggage or opentracing.SpanContext.EMPTY_BAGGAGE  # type: ignore[no-any-return]
+        return self._baggage or opentracing.SpanContext.EMPTY_BAGGAGE
 
     def with_baggage_item(self, key: str, value: str | None) -> SpanContext:
         """A copy with the item set, or removed when `value` is None."""

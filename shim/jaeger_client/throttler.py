@@ -111,7 +111,7 @@ class RemoteThrottler(Throttler):
         try:
             self._update_credits(json.loads(body))
             self.metrics.throttler_update_success(1)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - reported
             self.metrics.throttler_update_failure(1)
             self.error_reporter.error(
                 "Failed to parse throttling credits response from jaeger-agent: %s [%s]",

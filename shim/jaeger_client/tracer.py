@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import random
@@ -92,7 +93,7 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
         }
         self._with_traceparent = w3c_wanted()
         self.throttler = throttler
-        self.tags = _process_tags(tags)
+        self.tags = process_tags(tags)
         if throttler:
             client_id = random.randint(0, sys.maxsize)
             throttler.set_client_id(client_id)
@@ -144,7 +145,7 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
             span._parent_is_remote = parent.is_remote
         if self._counting:
             self._count_start(span, is_server)
-        started = self.reporter.span_started
+        started = getattr(self.reporter, "span_started", None)
         if started is not None and context.flags & SAMPLED:
             started(span)
         return span
@@ -182,7 +183,7 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
             codec.inject(span_context=span_context, carrier=carrier)
             if self._with_traceparent and format in _TEXT_FORMATS:
                 write_traceparent(span_context, carrier)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a carrier of the application's
             logger.warning("Span context not injected as %s: %s", format, error)
 
     def extract(self, format: str, carrier: Any) -> SpanContext | None:
@@ -195,7 +196,7 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
             raise UnsupportedFormatException(format)
         try:
             context: SpanContext | None = codec.extract(carrier)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a carrier, or what a stranger sent
             logger.warning("No span context extracted as %s: %s", format, text(error, 256))
             context = None
         if format in _TEXT_FORMATS:
@@ -207,10 +208,8 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
     def close(self) -> Future:
         """Flushes what is buffered. The result can be waited on: `.result()`, `yield` in
         tornado, `await` in asyncio."""
-        try:
+        with contextlib.suppress(NotImplementedError):
             self.sampler.close()
-        except NotImplementedError:
-            pass
         return self.reporter.close()
 
     def report_span(self, span: Span) -> None:
@@ -316,7 +315,7 @@ def _context_of(parent: Any) -> SpanContext | None:
 def _valid_references(references: Any) -> list[Reference]:
     """`references` as a list whose members all name a context of ours."""
     kept = []
-    for reference in references if isinstance(references, (list, tuple, set)) else [references]:
+    for reference in [references] if isinstance(references, Reference) else references:
         named = getattr(reference, "referenced_context", None)
         context = None if named is None else _context_of(named)
         if context is not None:
@@ -324,7 +323,8 @@ def _valid_references(references: Any) -> list[Reference]:
     return kept
 
 
-def _process_tags(tags: dict[str, Any] | None) -> dict[str, Any]:
+def process_tags(tags: dict[str, Any] | None) -> dict[str, Any]:
+    """The process tags: the client's version, this machine's name and address, and `tags`."""
     every = {constants.JAEGER_VERSION_TAG_KEY: constants.JAEGER_CLIENT_VERSION, **(tags or {})}
     if every.get(constants.JAEGER_IP_TAG_KEY) is None:
         every[constants.JAEGER_IP_TAG_KEY] = local_ip()

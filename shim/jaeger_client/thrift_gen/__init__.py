@@ -49,7 +49,7 @@ class Struct:
         return f"{type(self).__name__}({fields})"
 
 
-def struct(name: str, *fields: tuple[int, int, str, Any], required: str = "") -> type[Struct]:
+def struct(name: str, *fields: tuple[int, int, str, Any], required: str = "") -> Any:
     """A struct class; `fields` are id, type, name, and the element or struct class if any."""
     spec: list[Any] = [None] * (max((field[0] for field in fields), default=0) + 1)
     for number, kind, field, inner in fields:
@@ -83,7 +83,7 @@ def _type_arguments(kind: int, inner: Any) -> Any:
     if kind == LIST:
         return (
             (STRUCT, [inner, inner.thrift_spec], False)
-            if isinstance(inner, type)
+            if not isinstance(inner, int)
             else (inner, None, False)
         )
     return None

@@ -26,9 +26,7 @@ PerOperationSamplingStrategies = struct(
     (2, DOUBLE, "defaultLowerBoundTracesPerSecond", None),
     (3, LIST, "perOperationStrategies", OperationSamplingStrategy),
     (4, DOUBLE, "defaultUpperBoundTracesPerSecond", None),
-    required=(
-        "defaultSamplingProbability defaultLowerBoundTracesPerSecond perOperationStrategies"
-    ),
+    required=("defaultSamplingProbability defaultLowerBoundTracesPerSecond perOperationStrategies"),
 )
 SamplingStrategyResponse = struct(
     "SamplingStrategyResponse",
