@@ -47,6 +47,7 @@ CATALOGUE = {
         "`sampler.type` and `sampler.param`, written by jaeger-client.", True
     ),
     "cut-value": Sort("jaeger-client cut the text (at 1024 by default); now it is whole.", True),
+    "free-port": Sort("The same address on loopback with another free port.", True),
     # events
     "lost-event": Sort("A log without a counterpart."),
     "extra-event": Sort("An event that the old side did not have."),

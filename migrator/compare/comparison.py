@@ -90,24 +90,17 @@ def _in_order(
 ) -> list[tuple[Span | None, Span | None]]:
     """Every span once, parents first: the old trace's order, with extra spans put in where their
     parents are."""
-    rows: list[tuple[Span | None, Span | None]] = []
-    placed: set[Span] = set()
-    waiting: list[Span] = []
-    for span in walk(before.roots):
-        partner = pairing.after.get(span)
-        rows.append((span, partner))
-        waiting.extend([partner] if partner else [])
-    at = {after: index for index, (_, after) in enumerate(rows) if after}
+    rows = [(span, pairing.after.get(span)) for span in walk(before.roots)]
+    at = {new: index for index, (_, new) in enumerate(rows) if new}
     extras: dict[int, list[Span]] = {}
     for root in after.roots:
-        place = -1
+        place = len(rows)
         for span in walk([root]):
             place = at.get(span, place)
-            if span not in pairing.before and span not in placed:
-                placed.add(span)
-                extras.setdefault(place if place >= 0 else len(rows) - 1, []).append(span)
+            if span not in pairing.before:
+                extras.setdefault(place, []).append(span)
     merged: list[tuple[Span | None, Span | None]] = []
-    for index, row in enumerate(rows):
-        merged.append(row)
+    for index, row in enumerate([*rows, None]):
+        merged.extend([row] if row else [])
         merged.extend((None, span) for span in extras.get(index, []))
-    return merged or [(None, span) for span in extras.get(-1, [])]
+    return merged

@@ -92,7 +92,7 @@ def read(resource_spans: Iterable[pb.ResourceSpans]) -> Recording:
         resources.setdefault(service, {}).update(resource)
         for scope in group.scope_spans:
             spans.extend(_span(service, span) for span in scope.spans)
-    return _family(spans, resources)
+    return family(spans, resources)
 
 
 def walk(roots: Iterable[Span]) -> Iterator[Span]:
@@ -156,7 +156,8 @@ def _span(service: str, span: pb.Span) -> Span:
     )
 
 
-def _family(spans: list[Span], resources: Mapping[str, Attributes]) -> Recording:
+def family(spans: list[Span], resources: Mapping[str, Attributes]) -> Recording:
+    """Give every span its parent and children."""
     by_id: dict[tuple[bytes, bytes], Span] = {}
     for span in sorted(spans, key=lambda span: span.kind == "server"):
         by_id.setdefault((span.trace_id, span.span_id), span)

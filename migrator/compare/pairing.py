@@ -118,16 +118,14 @@ def likeness(before: Span, after: Span) -> float:
 
 
 def _alike(before: Span, after: Span) -> bool:
-    """Renamed beyond doubt: the same content or the same children, and some of either."""
-    facts = _facts(before), _facts(after)
-    below = {c.name for c in before.children}, {c.name for c in after.children}
-    told = any(facts) or any(below)
-    return told and _overlap(*facts) >= 0.5 and _overlap(*below) >= 0.5
+    """Renamed beyond doubt: the same content and children, and some of either."""
+    return bool(_facts(before) or before.children) and _same_place(before, after)
 
 
 def _same_place(before: Span, after: Span) -> bool:
-    """Nothing tells them apart but the name, or half of what they hold is the same."""
-    return _overlap(_facts(before), _facts(after)) >= 0.5
+    """Little but the name tells them apart; both may be empty."""
+    below = {child.name for child in before.children}, {child.name for child in after.children}
+    return _overlap(_facts(before), _facts(after)) >= 0.5 and _overlap(*below) >= 0.5
 
 
 def _overlap(some: set[Hashable] | set[str], others: set[Hashable] | set[str]) -> float:

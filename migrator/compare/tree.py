@@ -14,12 +14,15 @@ from migrator.compare.differences import Difference
 from migrator.compare.model import Span
 from migrator.compare.sides import SideRun
 
+UNLIMITED = 100_000  # columns of a file or a pipe: nothing is cut
 SHOWN = 120  # characters of a value
 
 
 def print_tree(outcome: Comparison, old: SideRun, new: SideRun) -> None:
     """Print both sides' spans as one tree and the verdict below it."""
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = UNLIMITED
     for tree in _trees(outcome):
         console.print(tree)
     for line in _services(outcome.services):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 
 from migrator.compare.found import Found
 from migrator.compare.model import Attributes, Value, text
 
+FREE_FROM = 32768  # the first port the kernel gives to who asks for any
+_LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\]):(\d{1,5})")
 CUT_FROM = 1024  # characters; jaeger-client's default max_tag_value_length
 
 
 def compare_values(before: Attributes, after: Attributes, noun: str) -> Iterator[Found]:
     """Differences named `lost-NOUN`, `extra-NOUN`, `changed-NOUN`, `renamed-NOUN`, or for all
-    nouns `changed-type` and `cut-value`."""
+    nouns `changed-type`, `cut-value` and `free-port`."""
     lost = {key: value for key, value in before.items() if key not in after}
     extra = {key: value for key, value in after.items() if key not in before}
     for old, new in _renames(lost, extra):
@@ -38,11 +41,17 @@ def same(before: Value, after: Value) -> bool:
 def _change(before: Value, after: Value) -> str:
     """The name of a change that keeps what a reader sees, or nothing."""
     if isinstance(before, str) and isinstance(after, str):
-        return "cut-value" if len(before) >= CUT_FROM and after.startswith(before) else ""
+        if len(before) >= CUT_FROM and after.startswith(before):
+            return "cut-value"
+        return "free-port" if _portless(before) == _portless(after) else ""
     numbers = isinstance(before, (int, float)) and isinstance(after, (int, float))
     if numbers and before == after and not isinstance(before, bool) and not isinstance(after, bool):
         return "changed-type"
     return "changed-type" if _spellings(before) & _spellings(after) else ""
+
+
+def _portless(value: str) -> str:
+    return _LOOPBACK.sub(lambda at: at[1] if int(at[2]) >= FREE_FROM else at[0], value)
 
 
 def _spellings(value: Value) -> set[str]:

@@ -136,7 +136,7 @@ def hurry_jaeger(module: Any) -> None:
                 done.wait(FLUSH)
 
     change_arguments(module.Reporter, change)
-    at_exit(flush)
+    before_the_end(flush)
 
 
 def drain(reporter: Any, done: Any) -> None:
@@ -145,24 +145,58 @@ def drain(reporter: Any, done: Any) -> None:
     emptied.add_done_callback(lambda _: done.set())
 
 
-def at_exit(flush: Any) -> None:
-    import atexit
+def hurry_batches(module: Any) -> None:
+    processors = []
 
-    def guarded() -> None:
+    def change(arguments: Any, names: Any) -> None:
+        processors.append((os.getpid(), arguments["self"]))
+        arguments["schedule_delay_millis"] = DELAY * 1000
+        arguments["max_queue_size"] = QUEUE
+
+    def flush() -> None:
+        for pid, processor in processors:
+            if pid == os.getpid():
+                processor.force_flush(FLUSH * 1000)
+
+    change_arguments(module.BatchSpanProcessor, change)
+    before_the_end(flush)
+
+
+FLUSHES = []  # type: list[Any]
+
+
+def before_the_end(flush: Any) -> None:
+    """Flush at exit, and when SIGTERM would end a program that has no handler of its own."""
+    import atexit
+    import signal
+    import threading
+
+    if not FLUSHES:
+        atexit.register(flush_all)
+        in_main = threading.current_thread() is threading.main_thread()
+        if in_main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, terminated)
+    FLUSHES.append(flush)
+
+
+def flush_all() -> None:
+    for flush in FLUSHES:
         try:
             flush()
         except Exception as error:  # noqa: BLE001
             note("problem", text=f"flush at exit: {error!r}")
 
-    atexit.register(guarded)
 
+def terminated(number: Any, frame: Any) -> None:
+    """In a thread: the signal may have come while the main thread holds a lock of the SDK."""
+    import signal
+    import threading
 
-def hurry_batches(module: Any) -> None:
-    def change(arguments: Any, names: Any) -> None:
-        arguments["schedule_delay_millis"] = DELAY * 1000
-        arguments["max_queue_size"] = QUEUE
-
-    change_arguments(module.BatchSpanProcessor, change)
+    flusher = threading.Thread(target=flush_all, daemon=True)
+    flusher.start()
+    flusher.join(FLUSH)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 # Chance taken out of sampling
