@@ -88,7 +88,9 @@ def _by_root(paths: Iterable[str], problems: list[Problem]) -> dict[str, list[st
         except OSError as error:
             problems.append(from_error(path, error))
             continue
-        grouped.setdefault(project.root_of(path), []).append(os.path.realpath(path))
+        real = os.path.realpath(path)
+        root = real if vcs.ignored([real]) else project.root_of(real)  # asked for all the same
+        grouped.setdefault(root, []).append(real)
     return grouped
 
 
@@ -109,7 +111,9 @@ def _discover(
             files.update(discovery.walk(folder, exclude).files)
     hits = discovery.search(sorted(files), codemods.is_candidate)
     problems = [p for p in (*tree.problems, *hits.problems) if _below(p.path, members)]
-    dropped = vcs.ignored({*hits.sources, *(p.path for p in problems)}) - set(members)
+    dropped: set[str] = set()
+    if root not in members or not vcs.ignored([root]):
+        dropped = vcs.ignored({*hits.sources, *(p.path for p in problems)}) - set(members)
     hits.sources = {path: s for path, s in hits.sources.items() if path not in dropped}
     result.problems += [p for p in problems if p.path not in dropped]
     result.searched += sum(_below(path, members) for path in files)
