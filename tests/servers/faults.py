@@ -90,8 +90,12 @@ class TcpProxy:
                 continue
             pair = (client, server)
             with self._lock:
+                refused = self._listener is not listener  # meanwhile
                 self._pairs.add(pair)
-            self._spawn(self._forward, pair)
+            if refused:
+                self.reset()
+            else:
+                self._spawn(self._forward, pair)
 
     def _forward(self, pair: tuple[socket.socket, socket.socket]) -> None:
         other = {pair[0]: pair[1], pair[1]: pair[0]}
