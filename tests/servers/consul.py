@@ -6,6 +6,7 @@ import functools
 import json
 import subprocess
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ class Consul(ServerProcess):
 
     port: int
     https_port: int
+    rpc_port: int
 
     def api(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
         """A plain request past our adapter: what a test arranges or checks with."""
@@ -82,6 +84,18 @@ def cluster(size: int = 3) -> list[Consul]:
     ]
 
 
+def start_together(servers: list[Consul]) -> None:
+    """A cluster is ready when all are: none has a leader before the others run."""
+    with ThreadPoolExecutor(len(servers)) as pool:
+        list(pool.map(lambda server: server.start(), servers))
+
+
+def leader_of(servers: list[Consul]) -> Consul:
+    """The server that leads now."""
+    address = servers[0].api("GET", "/v1/status/leader")
+    return next(server for server in servers if address.endswith(f":{server.rpc_port}"))
+
+
 def _agent(arguments: list[str], config: dict[str, Any], ports: list[int] | None = None) -> Consul:
     program = find_program("consul", install=INSTALL)
     http, serf, wan, rpc = ports or free_ports(4)
@@ -93,6 +107,7 @@ def _agent(arguments: list[str], config: dict[str, Any], ports: list[int] | None
     ]  # fmt: skip
     agent = Consul("consul", command, lambda: _has_leader(http))
     agent.port = http
+    agent.rpc_port = rpc
     (agent.folder / "config").mkdir()
     (agent.folder / "config" / "agent.json").write_text(json.dumps(config))
     return agent

@@ -56,6 +56,11 @@ _BY_STATUS: dict[int, type[AdapterError]] = {
 }
 
 
+# How an agent's 500 says that it has no leader, or lost the server it passed the call to.
+_OUTAGE = ("leader", "No path to datacenter", "rpc error getting client", "connection refused",
+           "stream closed", "EOF", "i/o deadline reached", "failed to get conn")  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request, named: `operation` for errors and metrics, `span` for the span's name."""
@@ -158,12 +163,13 @@ def refusal(operation: str, status: int, body: Any) -> AdapterError:
     """Our error for an HTTP status of 400 or more. The body is looked at, never kept."""
     kind = _BY_STATUS.get(status)
     text = body if isinstance(body, str) else ""
-    if status == 403:
+    # A transaction answers 409 also for a missing right.
+    if status == 403 or (status == 409 and "Permission denied" in text):
         kind = errors.Unauthenticated if "ACL not found" in text else errors.Forbidden
-    elif status == 500 and ("leader" in text or "No path to datacenter" in text):
-        kind = errors.Unavailable
     elif status == 500 and "invalid session" in text:
         kind = errors.LeaseLost
+    elif status == 500 and any(sign in text for sign in _OUTAGE):
+        kind = errors.Unavailable
     elif kind is None:
         kind = errors.ServerFailed if status >= 500 else errors.InvalidRequest
     return kind(f"{SYSTEM} {operation}", code=str(status))

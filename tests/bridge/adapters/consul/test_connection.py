@@ -1,0 +1,356 @@
+import contextlib
+import subprocess
+import threading
+import time
+
+import pytest
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
+
+from bridge.adapters.consul import (
+    ConfigStore,
+    ConsulConnection,
+    ConsulSettings,
+    Put,
+    Service,
+    ServiceRegistry,
+)
+from bridge.adapters.errors import (
+    Closed,
+    DeadlineExceeded,
+    Forbidden,
+    InvalidRequest,
+    LeaseLost,
+    NotFound,
+    TlsRefused,
+    Unauthenticated,
+    Unavailable,
+)
+from bridge.adapters.worker import State
+from tests.servers import consul
+from tests.servers.faults import TcpProxy
+from tests.servers.process import find_program, free_port, wait_until
+from tests.servers.watchers import no_leftovers
+
+
+@pytest.fixture
+def proxy(agent):
+    with TcpProxy(agent.port) as made:
+        yield made
+
+
+def test_making_a_connection_asks_nothing():
+    with no_leftovers():
+        ConsulConnection(ConsulSettings(port=free_port())).close()
+
+
+def test_settings_and_connection_show_no_secret(canaries):
+    token = canaries.make("token")
+    connection = ConsulConnection(ConsulSettings(token=token))
+    assert token not in f"{connection} {connection!r} {connection.settings!r}"
+
+
+def test_our_token_wins_over_the_environment_s(monkeypatch):
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", "from-the-environment")
+    assert ConsulConnection().client.token == "from-the-environment"
+    assert ConsulConnection(ConsulSettings(token="ours")).client.token == "ours"
+
+
+def test_the_address_may_come_from_the_environment(monkeypatch, agent):
+    monkeypatch.setenv("CONSUL_HTTP_ADDR", f"127.0.0.1:{agent.port}")
+    with ConsulConnection() as connection:
+        assert ConfigStore(connection).get("none") is None
+
+
+def test_proxy_variables_are_not_used(monkeypatch, connect, agent):
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    assert ConfigStore(connect(agent.port)).get("none") is None
+
+
+def test_a_call_without_a_method_of_ours_is_traced_by_its_path(connection, telemetry):
+    connection.client.catalog.nodes()
+    span = telemetry.span("GET /v1/catalog")
+    assert span.attributes["http.response.status_code"] == 200
+    assert span.attributes["service.peer.name"] == "consul"
+
+
+def test_nobody_listens(connect, telemetry):
+    with pytest.raises(Unavailable, match="consul get: the server cannot be reached"):
+        ConfigStore(connect(free_port())).get("config/a")
+    span = telemetry.span("get config/")
+    assert span.attributes["error.type"] == "Unavailable"
+    assert span.status.description == Unavailable.text
+
+
+def test_a_server_that_hangs(own_agent, connect):
+    store = ConfigStore(connect(own_agent.port, timeout=0.3))
+    own_agent.pause()
+    began = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        store.get("config/a")
+    assert time.monotonic() - began < 1.5
+    own_agent.resume()
+    assert store.get("config/a") is None
+
+
+def test_a_half_open_connection(proxy, connect):
+    store = ConfigStore(connect(proxy.port, timeout=0.3))
+    store.get("config/a")
+    proxy.silence()
+    with pytest.raises(DeadlineExceeded):
+        store.get("config/a")
+    proxy.heal()
+    assert store.get("config/a") is None
+
+
+def test_a_reset_connection_is_made_anew(proxy, connect):
+    store = ConfigStore(connect(proxy.port))
+    store.get("config/a")
+    proxy.reset()
+    with contextlib.suppress(Unavailable):  # the call that finds out; no call is repeated unasked
+        store.get("config/a")
+    assert store.get("config/a") is None
+
+
+def test_data_survives_a_crash_and_the_connection_too(connect):
+    with consul.durable() as server:
+        store = ConfigStore(connect(server.port))
+        store.put("config/a", "1")
+        server.restart()
+        assert store.get("config/a").text == "1"
+
+
+def test_after_close_every_call_says_so(connect, agent):
+    connection = connect(agent.port)
+    connection.close()
+    with pytest.raises(Closed):
+        ConfigStore(connection).get("config/a")
+
+
+def test_close_ends_a_call_under_way(own_agent, connect):
+    connection = connect(own_agent.port, timeout=30.0)
+    store = ConfigStore(connection)
+    store.get("config/a")
+    own_agent.pause()
+    errors = []
+
+    def call():
+        try:
+            store.get("config/a")
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    time.sleep(0.2)
+    began = time.monotonic()
+    connection.close()
+    thread.join(5)
+    assert time.monotonic() - began < 1
+    assert [type(error) for error in errors] == [Closed]
+    own_agent.resume()
+
+
+def test_sessions_leave_no_id_in_trace_or_error(connection, telemetry, canaries):
+    session = canaries.watch("session", connection.client.session.create(ttl=10))
+    connection.client.kv.put("locks/a", "x", acquire=session)
+    connection.client.session.renew(session)
+    connection.client.session.destroy(session)
+    with pytest.raises(NotFound) as gone:
+        connection.client.session.renew(session)
+    canaries.error(gone.value)
+    with pytest.raises(LeaseLost) as lost:
+        connection.client.kv.put("locks/b", "x", acquire=session)
+    canaries.error(lost.value)
+    names = [span.name for span in telemetry.spans()]
+    assert names == ["session create", "acquire locks/", "session destroy", "acquire locks/"]
+
+
+def test_the_transport_s_own_spans_show_only_on_demand(connect, agent, telemetry):
+    instrumentor = RequestsInstrumentor()
+    instrumentor.instrument(tracer_provider=telemetry.tracer_provider)
+    try:
+        ConfigStore(connect(agent.port)).get("config/a")
+        assert [span.name for span in telemetry.spans()] == ["get config/"]
+        ConfigStore(connect(agent.port, transport_spans=True)).get("config/a")
+        transport = telemetry.span("GET")
+        assert transport.parent.span_id == telemetry.spans("get config/")[-1].context.span_id
+    finally:
+        instrumentor.uninstrument()
+
+
+# --- ACL
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    """An agent that denies by default, its management token, and one that may only read config/."""
+    with consul.with_acl(MANAGEMENT) as agent:
+        agent.api("PUT", "/v1/acl/policy", {"Name": "read", "Rules": READ_ONLY}, MANAGEMENT)
+        made = agent.api("PUT", "/v1/acl/token", {"Policies": [{"Name": "read"}]}, MANAGEMENT)
+        agent.reader = made["SecretID"]
+        agent.accessor = made["AccessorID"]
+        yield agent
+
+
+MANAGEMENT = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d"
+READ_ONLY = 'key_prefix "config/" { policy = "read" } service_prefix "" { policy = "read" }'
+
+
+def test_a_token_may_what_its_policy_says(guarded, connect, canaries):
+    reader = canaries.watch("token", guarded.reader)
+    canaries.watch("accessor", guarded.accessor)
+    store = ConfigStore(connect(guarded.port, token=reader))
+    assert store.get("config/a") is None
+    with pytest.raises(Forbidden) as caught:
+        store.put("config/a", "1")
+    canaries.error(caught.value)
+
+
+def test_an_unknown_token(guarded, connect, canaries, telemetry):
+    token = canaries.watch("token", "ffffffff-0000-4000-8000-123456789abc")
+    with pytest.raises(Unauthenticated) as caught:
+        ConfigStore(connect(guarded.port, token=token)).put("config/a", "1")
+    canaries.error(caught.value)
+    span = telemetry.span("put config/")
+    assert span.attributes["error.type"] == "403"
+    assert span.status.description == Unauthenticated.text
+
+
+def test_transactions_send_the_token(guarded, connect):
+    ConfigStore(connect(guarded.port, token=MANAGEMENT)).transaction([Put("config/t", "1")])
+    with pytest.raises(Forbidden):
+        ConfigStore(connect(guarded.port, token=guarded.reader)).transaction([Put("config/t", "2")])
+
+
+def test_registering_without_the_right(guarded, connect, name):
+    with pytest.raises(Forbidden):
+        ServiceRegistry(connect(guarded.port, token=guarded.reader)).register(Service(name, 1))
+
+
+def test_a_watch_without_the_right_says_so_and_goes_on_when_it_may(guarded, connect):
+    seen = []
+    connection = connect(guarded.port, token="ffffffff-0000-4000-8000-123456789abc")
+    with ConfigStore(connection).watch("config/w", seen.append) as watch:
+        wait_until(lambda: watch.state is State.LOST)
+        assert isinstance(watch.error, (Unauthenticated, Forbidden))
+        ConfigStore(connect(guarded.port, token=MANAGEMENT)).put("config/w", "1")
+        connection.use_token(guarded.reader)
+        wait_until(lambda: [event.value for event in seen] == [b"1"], 15)
+
+
+# --- TLS
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A CA, a server's and a client's certificate; and another CA that signed neither."""
+    program = find_program("consul", install=consul.INSTALL)
+    folders = [tmp_path_factory.mktemp("ours"), tmp_path_factory.mktemp("other")]
+    for folder in folders:
+        for arguments in ("ca create", "cert create -server", "cert create -client"):
+            subprocess.run(
+                [program, "tls", *arguments.split()], cwd=folder, check=True, capture_output=True
+            )
+    return folders
+
+
+@pytest.fixture(scope="module")
+def tls_agent(certificates):
+    folder = certificates[0]
+    server = folder / "dc1-server-consul-0"
+    with consul.with_mtls(
+        folder / "consul-agent-ca.pem",
+        server.with_suffix(".pem"),
+        folder / f"{server.name}-key.pem",
+    ) as agent:
+        yield agent
+
+
+def client_files(folder):
+    client = "dc1-client-consul-0"
+    return {
+        "ca": str(folder / "consul-agent-ca.pem"),
+        "certificate": str(folder / f"{client}.pem"),
+        "key": str(folder / f"{client}-key.pem"),
+    }
+
+
+def test_mtls(tls_agent, certificates, connect):
+    store = ConfigStore(connect(tls_agent.https_port, **client_files(certificates[0])))
+    store.put("config/a", "1")
+    assert store.get("config/a").text == "1"
+
+
+def test_a_watch_over_mtls_stops_in_under_a_second(tls_agent, certificates, connect):
+    connection = connect(tls_agent.https_port, **client_files(certificates[0]), wait=30.0)
+    watch = ConfigStore(connection).watch("config/none", print)
+    wait_until(lambda: watch.state is State.UP)
+    time.sleep(0.5)
+    began = time.monotonic()
+    watch.close()
+    assert time.monotonic() - began < 1
+    assert watch.state is State.STOPPED
+
+
+def test_without_a_client_certificate(tls_agent, certificates, connect):
+    ca = client_files(certificates[0])["ca"]
+    with pytest.raises(TlsRefused):
+        ConfigStore(connect(tls_agent.https_port, ca=ca)).get("config/a")
+
+
+def test_with_the_wrong_ca(tls_agent, certificates, connect):
+    with pytest.raises(TlsRefused):
+        ConfigStore(connect(tls_agent.https_port, **client_files(certificates[1]))).get("config/a")
+
+
+def test_plain_http_to_a_tls_port(tls_agent, connect):
+    with pytest.raises(InvalidRequest):
+        ConfigStore(connect(tls_agent.https_port)).get("config/a")
+
+
+# --- three servers
+
+
+def test_without_a_quorum_stale_reads_work_and_consistent_ones_do_not(connect):
+    servers = consul.cluster(3)
+    try:
+        consul.start_together(servers)
+        leader = ConfigStore(connect(servers[0].port))
+        leader.put("config/a", "1")
+        store = ConfigStore(connect(servers[2].port, timeout=2.0))
+        wait_until(lambda: store.get("config/a", consistency="stale"))
+        servers[0].kill()
+        servers[1].kill()
+        assert store.get("config/a", consistency="stale").text == "1"
+        with pytest.raises(Unavailable):
+            store.get("config/a", consistency="consistent")
+    finally:
+        for server in servers:
+            server.__exit__(None, None, None)
+
+
+def test_a_lost_leader_is_a_short_outage(connect):
+    servers = consul.cluster(3)
+    try:
+        consul.start_together(servers)
+        leader = consul.leader_of(servers)
+        follower = next(server for server in servers if server is not leader)
+        store = ConfigStore(connect(follower.port, timeout=2.0))
+        seen = []
+        with store.watch("config/a", lambda event: seen.append(event.value)):
+            store.put("config/a", "1")
+            wait_until(lambda: seen == [b"1"])
+            leader.kill()
+
+            def put():
+                try:
+                    store.put("config/a", "2")
+                except Unavailable:
+                    return False
+                return True
+
+            wait_until(put, 20)
+            wait_until(lambda: seen[-1] == b"2", 20)
+    finally:
+        for server in servers:
+            server.__exit__(None, None, None)
