@@ -46,3 +46,11 @@ CONSUL_DATACENTER = "consul.datacenter"
 CONSUL_SERVICE_NAME = "consul.service.name"
 CONSUL_SERVICE_ID = "consul.service.id"
 CONSUL_INSTANCES_COUNT = "consul.instances.count"
+
+# --- Vault
+VAULT_ENGINE = "vault.engine"
+VAULT_FOUND = "vault.found"
+VAULT_LEASE_DURATION = "vault.lease.duration"  # seconds
+VAULT_LEASE_RENEWABLE = "vault.lease.renewable"
+VAULT_MOUNT = "vault.mount"
+VAULT_OPERATION = "vault.operation"

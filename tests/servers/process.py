@@ -103,7 +103,7 @@ class ServerProcess:
         self.env = dict(env or {})
         self.ready_seconds = ready_seconds
         self.stop_signal = stop_signal
-        self._own_folder = folder is None
+        self.removes_folder = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix=f"{name}-"))
         self.log_path = self.folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -187,5 +187,5 @@ class ServerProcess:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-        if self._own_folder:
+        if self.removes_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
