@@ -14,11 +14,20 @@ from tests.servers.process import ServerProcess, free_port, http_ok
 
 PYTHON = Path(__file__).parent / "python"
 LEGACY = [sys.executable, str(PYTHON / "legacy.py")]
+# The legacy service as it is, on the shim.
+SHIM = [
+    sys.executable,
+    "-c",
+    f"import shim.auto, sys, runpy; sys.path.insert(0, {str(PYTHON)!r}); "
+    f"runpy.run_path({LEGACY[1]!r}, run_name='__main__')",
+]
 NATIVE = [
     str(Path(sys.executable).with_name("opentelemetry-instrument")),
     sys.executable,
     str(PYTHON / "native.py"),
 ]
+
+_PYTHON = {"native": NATIVE, "python": LEGACY, "shim": SHIM}
 
 # A sampler of ours that lets everything through and knows debug requests.
 _NATIVE_ENV = {
@@ -27,10 +36,6 @@ _NATIVE_ENV = {
     "OTEL_TRACES_SAMPLER_ARG": "1000000",
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
-}
-_ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {
-    "native": _NATIVE_ENV,
-    "shim": {"PEER_SHIM": "1"},
 }
 
 
@@ -51,7 +56,7 @@ class Peers:
             env = {
                 **_UNSET,
                 **self._env,
-                **_ENVIRONMENTS.get(name, {}),
+                **(_NATIVE_ENV if name == "native" else {}),
                 "PEER_PORT": str(port),
                 "PEER_NAME": name,
                 "OTEL_SERVICE_NAME": f"peer-{name}",
@@ -68,14 +73,12 @@ class Peers:
         self._running.clear()
 
 
-_UNSET = dict.fromkeys(("PEER_SHIM", "PEER_AGENT", "PEER_AGENT_BINARY"), "")
+_UNSET = dict.fromkeys(("PEER_AGENT", "PEER_AGENT_BINARY"), "")
 
 
 def _command(name: str) -> list[str]:
-    if name == "native":
-        return NATIVE
-    if name in ("python", "shim"):
-        return LEGACY
+    if name in _PYTHON:
+        return _PYTHON[name]
     try:
         return build(name)
     except ToolMissingError as error:

@@ -29,6 +29,7 @@ def reporting_peers(jaeger: Jaeger) -> Iterator[Peers]:
             "PEER_AGENT_BINARY": f"127.0.0.1:{jaeger.ports['BINARY']}",
             "OTEL_TRACES_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_ENDPOINT": jaeger.otlp_grpc_endpoint,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
             "OTEL_BSP_SCHEDULE_DELAY": "100",
         }
     )

@@ -19,7 +19,7 @@ from tests.peers.python.web import get
 # The first test of a run may have to build a peer.
 pytestmark = pytest.mark.timeout(900)
 
-OURS = ("native",)
+OURS = ("native", "shim")
 THEIRS = ("python", "go", "node", "java")
 ALL = (*THEIRS, *OURS)
 
