@@ -7,6 +7,7 @@ translated once for each series and kept, so that a scrape only formats numbers.
 from __future__ import annotations
 
 import json
+import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -147,8 +148,8 @@ class Translator:
         self._problems = problems
         self._labels: dict[int, tuple[Any, Labels]] = {}
         self._kept: dict[int, tuple[Any, Labels]] = {}
-        self._bounds: dict[int, tuple[Labels, Sequence[float], list[Labels]]] = {}
-        self._kept_bounds: dict[int, tuple[Labels, Sequence[float], list[Labels]]] = {}
+        self._bounds: dict[int, _Buckets] = {}
+        self._kept_bounds: dict[int, _Buckets] = {}
 
     def show(
         self, data: MetricsData, shown: Shown, exemplars: Callable[[Any], Sequence[Any]]
@@ -233,16 +234,23 @@ class Translator:
         joined = {name: ";".join(values) for name, values in found.items()}
         return Labels({**joined, **reserved}.items())
 
-    def bucket_labels(self, labels: Labels, bounds: Sequence[float]) -> list[Labels]:
-        """The labels of a histogram's buckets, the last for +Inf."""
+    def buckets(self, labels: Labels, bounds: Sequence[float]) -> _Buckets:
+        """The label sets of a histogram's samples."""
         key = id(labels)
         known = self._bounds.get(key)
-        if known is None or known[0] is not labels or known[1] != bounds:
+        if known is None or known.labels is not labels or known.bounds != bounds:
             base = _without(labels, "le")
-            every = [base.plus("le", go_float(bound)) for bound in bounds]
-            known = (labels, bounds, [*every, base.plus("le", "+Inf")])
+            texts = [*map(go_float, bounds), "+Inf"]
+            known = _Buckets(labels, bounds, base, [base.plus("le", text) for text in texts])
         self._kept_bounds[key] = known
-        return known[2]
+        return known
+
+
+class _Buckets(NamedTuple):
+    labels: Labels
+    bounds: Sequence[float]
+    base: Labels  # without a `le` of the application
+    each: list[Labels]
 
 
 class _Context(NamedTuple):
@@ -294,8 +302,9 @@ class _Rows:
             return
         exemplars = self._by_bucket(point, bounds)
         total, rows = 0, self.family.rows
-        buckets = self.translator.bucket_labels(labels, bounds)
-        for index, (le, count) in enumerate(zip(buckets, counts, strict=True)):
+        buckets = self.translator.buckets(labels, bounds)
+        labels = buckets.base
+        for index, (le, count) in enumerate(zip(buckets.each, counts, strict=True)):
             total += count
             rows.append(Row("_bucket", le, total, exemplars.get(index)))
         rows.append(Row("_count", labels, total))
@@ -381,16 +390,16 @@ def classic_buckets(point: Any) -> tuple[list[float], list[int]]:
     Exact at every bound shown: the bounds of a coarser scale are among those of a finer one.
     """
     shift = max(point.scale - SHOWN_SCALE, 0)
-    base = 2.0 ** (2.0 ** -(point.scale - shift))
+    scale = point.scale - shift
     bounds: list[float] = []
     counts: list[int] = []
     for index, count in sorted(_coarser(point.negative, shift).items(), reverse=True):
-        bounds.append(-_power(base, index))
+        bounds.append(-_bound(scale, index))
         counts.append(count)
     bounds.append(getattr(point, "zero_threshold", 0.0) or 0.0)
     counts.append(point.zero_count)
     for index, count in sorted(_coarser(point.positive, shift).items()):
-        bounds.append(_power(base, index + 1))
+        bounds.append(_bound(scale, index + 1))
         counts.append(count)
     return bounds, [*counts, 0]
 
@@ -404,8 +413,9 @@ def _coarser(buckets: Any, shift: int) -> dict[int, int]:
     return found if any(found.values()) else {}
 
 
-def _power(base: float, exponent: int) -> float:
+def _bound(scale: int, index: int) -> float:
+    """base ** index for base = 2 ** (2 ** -scale): the lower bound of that bucket."""
     try:
-        return float(base**exponent)
+        return float(2.0 ** (index * 2.0**-scale))
     except OverflowError:
-        return 1.7976931348623157e308
+        return sys.float_info.max
