@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
+# Servers that `make servers` fetched; what is installed already goes first.
+export PATH := $(PATH):$(CURDIR)/.servers
 READY := $(VENV)/.ready
 
 .PHONY: help test lint format demo compare servers clean
@@ -30,5 +32,8 @@ format: $(READY) ## let ruff format and fix
 bench-%: $(READY) ## bench-codemod, bench-agent, bench-shim, bench-metrics, bench-adapters: print ratios
 	$(PY) -m benchmarks.$*
 
+servers: ## fetch servers for the tests from Debian, without root, into .servers
+	tests/servers/install .servers
+
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .servers

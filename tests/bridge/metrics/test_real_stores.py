@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+import urllib.request
 
 import pytest
 from opentelemetry.sdk.metrics import Histogram as OtelHistogram
@@ -41,7 +42,10 @@ class Shop:
         self.make_instruments = lambda: (
             meter.create_counter("shop.orders", unit="{order}", description="Orders"),
             meter.create_histogram(
-                "shop.order.value", unit="By", explicit_bucket_boundaries_advisory=[10, 100]
+                "shop.order.value",
+                unit="By",
+                description="Size of an order",
+                explicit_bucket_boundaries_advisory=[10, 100],
             ),
         )
         self.trace_ids: set[str] = set()
@@ -198,13 +202,8 @@ def test_promtool_finds_nothing_to_say():
     shop = Shop()
     bridge = shop.start(push=False, port=0)
     shop.work()
-    import urllib.request
-
     with urllib.request.urlopen(f"http://127.0.0.1:{bridge.port}/metrics") as answer:
         text = answer.read()
     bridge.shutdown()
-    lines = [line for line in text.splitlines(True) if b"_created" not in line]
-    result = subprocess.run(
-        [tool, "check", "metrics"], input=b"".join(lines), capture_output=True, timeout=30
-    )
+    result = subprocess.run([tool, "check", "metrics"], input=text, capture_output=True, timeout=30)
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
