@@ -153,6 +153,15 @@ def remove_item(change: Change, node: ast.Dict, index: int) -> None:
 # Parents.
 
 
+def context_of(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
+    """The context of what is surely a span or a span's context, for `inject`."""
+    parts = parent_context(change, node)
+    if parts and parts[-1] == " is not None else None":
+        end = parts.index(") if ")
+        return (*parts[:end], ")")
+    return parts
+
+
 def parent_context(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
     """The value of `context=` for a `child_of`; None where there is no parent to name."""
     file = change.file
@@ -175,10 +184,10 @@ def parent_context(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
 def span_parent(change: Change, span: ast.expr) -> tuple[Part, ...]:
     """A context whose current span is `span`; None at run time stays None."""
     trace = change.use("opentelemetry", "trace")
-    parts: tuple[Part, ...] = (f"{trace}.set_span_in_context(", span, ")")
+    head: tuple[Part, ...] = (f"{trace}.set_span_in_context(", span)
     if may_be_none(change.file, span):
-        return (*parts, " if ", *tight(change.file, span), " is not None else None")
-    return parts
+        return (*head, ") if ", *tight(change.file, span), " is not None else None")
+    return (*head, ")")
 
 
 def _context_parent(change: Change, node: ast.expr) -> tuple[Part, ...]:

@@ -359,11 +359,12 @@ class Flow:
         if arg.annotation is not None:
             what = self._annotated(arg.annotation, outer)
             value = Fact(what) if what in INSTANCES else _class_instance(what)
-        if value == UNKNOWN:
+        if value == UNKNOWN or value.kind == "span_context":
+            given = value
             told: Fact | None = self.fact(f"{scope.qualified}({arg.arg})")
             if told is None and index is not None:
                 told = self.fact(f"{scope.qualified}({index})")
-            value = told or UNKNOWN
+            value = told if told is not None and given.kind in ("", told.kind) else given
         if value == UNKNOWN and arg.arg in scope.hints and arg.annotation is None:
             value = Fact(scope.hints[arg.arg])
         scope.values[arg.arg] = value
@@ -604,6 +605,8 @@ class Flow:
         if owner.kind in INSTANCES:
             self.members[node] = owner
             kind = legacy.ATTRIBUTES.get((owner.kind, attr), "")
+            if attr in ("set_baggage_item", "get_baggage_item"):
+                self.own["?baggage"] = Fact("uses")
             if not kind and TRACING_NAME.search(attr):
                 return self.fact(f"?.{attr}") or UNKNOWN
             return Fact(kind, _detail(owner, attr))

@@ -1,0 +1,217 @@
+"""Jaeger's `Config` becomes an OpenTelemetry `TracerProvider`."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.edits import Part
+from codemods.model import Safety
+from codemods.registry import define
+from codemods.setup import W3C_NOTE, Plan, free_name, provider_lines, read_config
+from codemods.site import CannotRewrite, Change, File, Report, Site
+
+rule = define(
+    code="JO101",
+    title="Config to TracerProvider",
+    url="https://opentelemetry.io/docs/languages/python/exporters/#usage",
+    safety=Safety.SAFE,
+    explanation="""\
+`Config(...)` becomes a `TracerProvider` with resource, sampler and a batch processor that sends
+OTLP to the host the agent had; `initialize_tracer()` sets it as the global provider,
+`new_tracer()` does not. The ports are OTLP's: 4317 for gRPC, 4318 for HTTP (`--protocol`);
+`--endpoint-from-env` leaves the address to `OTEL_EXPORTER_OTLP_ENDPOINT`. A constant sampler of 1
+is OpenTelemetry's default; without a sampler jaeger-client sampled 0.1 %, which is written out.
+`JAEGER_AGENT_HOST` and `JAEGER_TAGS`, which jaeger-client read by itself, are
+`OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_RESOURCE_ATTRIBUTES` now.
+""",
+    examples=(
+        (
+            """\
+from jaeger_client import Config
+
+
+def init_tracer(service):
+    config = Config(
+        config={
+            "sampler": {"type": "const", "param": 1},
+            "local_agent": {"reporting_host": "jaeger", "reporting_port": 6831},
+            "logging": True,
+        },
+        service_name=service,
+    )
+    return config.initialize_tracer()
+""",
+            """\
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+
+def init_tracer(service):
+    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}))
+    provider.add_span_processor(
+        BatchSpanProcessor(OTLPSpanExporter(endpoint="http://jaeger:4317", insecure=True))
+    )
+    trace.set_tracer_provider(provider)
+    return trace.get_tracer(__name__)
+""",
+        ),
+    ),
+    minutes=20,
+)
+_MAKERS = frozenset({"initialize_tracer", "new_tracer"})
+
+
+@rule.symbol("jaeger_client.Config")
+def config(site: Site) -> Change | Report | None:
+    call = site.call
+    if call is None:
+        return None
+    change = site.change("the configuration becomes a provider")
+    parent = site.parent
+    if isinstance(parent, ast.Attribute) and parent.attr in _MAKERS:
+        return None  # `Config(...).initialize_tracer()` is rewritten as one
+    plan = read_config(change, call)
+    statement = site.statement
+    target = _target(statement, call)
+    name = _new_name(site.file, target)
+    _finish(change, plan)
+    if name is not None:
+        if isinstance(target, ast.Name):
+            for use in _uses(site.file, target):
+                change.replace(use, name)
+        change.replace_statement(statement, *provider_lines(plan, name))
+        return change
+    _check_hoistable(site, call)
+    name = free_name(site.file, call, "provider", "tracer_provider")
+    change.before(statement, *provider_lines(plan, name))
+    return change.replace(call, name)
+
+
+def _finish(change: Change, plan: Plan) -> None:
+    if plan.notes:
+        change.message += "; " + "; ".join(plan.notes)
+    change.advice = "" if plan.b3 or change.file.options.propagation == "both" else W3C_NOTE
+
+
+def _target(statement: ast.stmt, call: ast.Call) -> ast.expr | None:
+    if isinstance(statement, ast.Assign) and statement.value is call:
+        return statement.targets[0] if len(statement.targets) == 1 else None
+    if isinstance(statement, ast.AnnAssign) and statement.value is call:
+        return statement.target
+    return None
+
+
+def _uses(file: File, target: ast.Name) -> list[ast.Name]:
+    return file.uses(target.id, file.function(target))
+
+
+def _new_name(file: File, target: ast.expr | None) -> str | None:
+    """`provider` for a local variable only used to make tracers, else the old name."""
+    if isinstance(target, ast.Attribute):
+        return file.text(target)
+    if not isinstance(target, ast.Name):
+        return None
+    others = [use for use in _uses(file, target) if use is not target]
+    makers = all(
+        isinstance(parent := file.parents[use], ast.Attribute) and parent.attr in _MAKERS
+        for use in others
+    )
+    single = sum(file.function(one) is file.function(target) for one in file.bound[target.id]) == 1
+    module = isinstance(file.function(target), ast.Module)
+    elsewhere = module and len(file.uses(target.id, file.source.tree)) != len(others) + 1
+    if makers and single and not elsewhere:
+        return free_name(file, target, "provider", "tracer_provider")
+    return target.id
+
+
+@rule.member("config", "initialize_tracer")
+def initialize_tracer(site: Site) -> Change:
+    return _make(site, is_global=True)
+
+
+@rule.member("config", "new_tracer")
+def new_tracer(site: Site) -> Change:
+    return _make(site, is_global=False)
+
+
+def _make(site: Site, *, is_global: bool) -> Change:
+    file, call, owner = site.file, site.call, site.owner
+    if call is None or owner is None:
+        raise CannotRewrite("the method is passed on without being called")
+    change = site.change("the provider is set, and gives the tracer")
+    statement = site.statement
+    name: Part = owner
+    if isinstance(owner, ast.Call):
+        if file.symbol(owner.func) != "jaeger_client.Config":
+            raise CannotRewrite("the configuration comes from a call")
+        _check_hoistable(site, call)
+        name = free_name(file, call, "provider", "tracer_provider")
+        plan = read_config(change, owner)
+        _finish(change, plan)
+        change.before(statement, *provider_lines(plan, name))
+    elif (made := _made_at(file, owner)) is not None:
+        change.depends_on(made)
+    whole = _alternative(file, call)
+    if not is_global:
+        return change.replace(whole, name, ".get_tracer(__name__)")
+    trace = change.use("opentelemetry", "trace")
+    setting = (f"{trace}.set_tracer_provider(", name, ")")
+    if isinstance(statement, ast.Expr) and statement.value is call:
+        return change.replace_statement(statement, setting)
+    _check_hoistable(site, call)
+    change.before(statement, setting)
+    return change.replace(whole, f"{trace}.get_tracer(__name__)")
+
+
+def _alternative(file: File, call: ast.Call) -> ast.expr:
+    """In `config.initialize_tracer() or opentracing.global_tracer()` the whole, else the call."""
+    parent = file.parents[call]
+    if not (isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or)):
+        return call
+    tracers = all(file.kind(value) == "tracer" for value in parent.values)
+    return parent if tracers and parent.values[0] is call else call
+
+
+def _made_at(file: File, owner: ast.expr) -> ast.expr | None:
+    """The `Config` name in the assignment that made a configuration."""
+    for node in file.nodes:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            same = any(
+                ast.dump(t).replace("Store", "Load") == ast.dump(owner) for t in node.targets
+            )
+            if same and file.symbol(node.value.func) == "jaeger_client.Config":
+                return node.value.func
+    return None
+
+
+def _check_hoistable(site: Site, call: ast.Call) -> None:
+    """Raise where a statement before the one around a call would change what is evaluated when."""
+    node: ast.AST = call
+    while not isinstance(node, ast.stmt):
+        node = site.file.parents[node]
+        if isinstance(
+            node, ast.Lambda | ast.IfExp | ast.comprehension | ast.ListComp | ast.DictComp
+        ):
+            raise CannotRewrite("the tracer is made inside an expression; write it as a statement")
+    if not isinstance(node, ast.Assign | ast.AnnAssign | ast.Return | ast.Expr | ast.With):
+        raise CannotRewrite("the tracer is made inside a compound statement")
+
+
+@rule.member("config", "_initialized", "_initialized_lock", "*")
+def other(site: Site) -> Report:
+    return Report(
+        f"`{site.member}` of a Config has no counterpart in a provider",
+        "Keep the value in a variable of your own, or drop the use.",
+    )
+
+
+@rule.symbol("jaeger_client.Config._initialized")
+def initialized(site: Site) -> Change | Report:
+    """Resetting `Config._initialized` allowed a second initialisation; nothing forbids one now."""
+    statement = site.statement
+    if isinstance(statement, ast.Assign) and statement.targets == [site.node]:
+        return site.change("a provider may be made again at any time").remove(statement)
+    return Report("Config keeps no state any more", "Drop the test.")

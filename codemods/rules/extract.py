@@ -1,0 +1,129 @@
+"""`tracer.extract()` becomes `propagate.extract()`, and its result a `Context`."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.edits import Part
+from codemods.emit import literal_key
+from codemods.model import Safety
+from codemods.registry import define
+from codemods.rules.inject import check_format
+from codemods.site import CannotRewrite, Change, File, Site, tight
+
+rule = define(
+    code="JO402",
+    title="extract with the global propagators",
+    url="https://opentelemetry.io/docs/specs/otel/context/api-propagators/#extract",
+    safety=Safety.SAFE,
+    explanation="""\
+`propagate.extract(carrier, context=context.get_current())` gives a context: the remote parent's, or
+the current one where the carrier holds none, as OpenTracing did with `child_of=None`. Without the
+argument, a carrier without headers would cut off the active span. OpenTelemetry looks keys up as
+they are written, so a plain dict of headers is lower-cased; frameworks' header objects ignore case.
+`extract` never raises and never returns None: tests of the result ask for a valid span.
+""",
+    examples=(
+        (
+            """\
+import opentracing
+from opentracing.propagation import Format
+
+tracer = opentracing.global_tracer()
+
+
+def handle(request):
+    parent = tracer.extract(Format.HTTP_HEADERS, dict(request.headers))
+    with tracer.start_active_span("handle", child_of=parent):
+        return "ok"
+""",
+            """\
+from opentelemetry import context, propagate, trace
+
+tracer = trace.get_tracer(__name__)
+
+
+def handle(request):
+    parent = propagate.extract(
+        {key.lower(): value for key, value in request.headers.items()},
+        context=context.get_current(),
+    )
+    with tracer.start_as_current_span("handle", context=parent):
+        return "ok"
+""",
+        ),
+    ),
+)
+
+
+@rule.member("tracer", "extract")
+def extract(site: Site) -> Change:
+    call = site.call
+    arguments = site.arguments("format", "carrier")
+    carrier = arguments.get("carrier")
+    if call is None or carrier is None:
+        raise CannotRewrite("it wants a format and a carrier")
+    change = site.change("extracts with the global propagators")
+    check_format(site, change, arguments.get("format"))
+    function = f"{change.use('opentelemetry', 'propagate')}.extract"
+    current = f"context={change.use('opentelemetry', 'context')}.get_current()"
+    is_headers = literal_key(site.file, arguments.get("format")) != "text_map"
+    text = _carrier(site.file, carrier, is_headers=is_headers)
+    if len(text) > 1 and isinstance(site.statement, ast.Assign | ast.Return):
+        indent = site.file.source.newline + site.file.source.indentation(
+            site.file.span(site.statement).start
+        )
+        inner = indent + "    "
+        return change.replace(call, function, "(", inner, *text, f",{inner}{current},{indent})")
+    return change.replace(call, function, "(", *text, f", {current})")
+
+
+def _carrier(file: File, node: ast.expr, *, is_headers: bool) -> tuple[Part, ...]:
+    """The carrier with lower-case keys, unless it ignores case or has them already."""
+    if (
+        isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") == "dict"
+        and len(node.args) == 1
+    ):
+        return _lowered(file, node.args[0])
+    if isinstance(node, ast.Name) and (origin := _origin(file, node)) is not None:
+        if isinstance(origin, ast.Dict) and not origin.keys:
+            return (node,) if not is_headers else _lowered(file, node)
+        if isinstance(origin, ast.Call) and getattr(origin.func, "id", "") == "dict":
+            return _lowered(file, node)
+        if isinstance(origin, ast.Attribute):
+            return (node,)
+    if isinstance(node, ast.DictComp) and ".lower()" not in file.text(node.key):
+        return _lowered(file, node)
+    if isinstance(node, ast.Name) and is_headers:
+        return _lowered(file, node)
+    return (node,)
+
+
+def _origin(file: File, node: ast.Name) -> ast.expr | None:
+    function = file.function(node)
+    bound = [one for one in file.bound.get(node.id, ()) if file.function(one) is function]
+    if len(bound) != 1:
+        return None
+    parent = file.parents[bound[0]]
+    return parent.value if isinstance(parent, ast.Assign) else None
+
+
+def _lowered(file: File, node: ast.expr) -> tuple[Part, ...]:
+    return ("{key.lower(): value for key, value in ", *tight(file, node), ".items()}")
+
+
+@rule.guard("span_context")
+def tested(site: Site) -> Change:
+    file, node = site.file, site.node
+    assert isinstance(node, ast.expr)
+    parent = file.parents[node]
+    change = site.change("asks whether a parent was found")
+    trace = change.use("opentelemetry", "trace")
+    valid = (f"{trace}.get_current_span(", node, ").get_span_context().is_valid")
+    if isinstance(parent, ast.Compare):
+        absent = isinstance(parent.ops[0], ast.Is | ast.Eq)
+        return change.replace(parent, "not " if absent else "", *valid)
+    if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):
+        raise CannotRewrite("`or` gives the other value only if nothing was extracted")
+    return change.replace(node, *valid)

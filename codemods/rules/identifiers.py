@@ -1,0 +1,113 @@
+"""Trace and span ids, and the context they are read from."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.edits import Part
+from codemods.emit import rename_member
+from codemods.model import Safety
+from codemods.registry import define
+from codemods.site import CannotRewrite, Change, Report, Site
+
+rule = define(
+    code="JO504",
+    title="trace and span ids",
+    url="https://opentelemetry.io/docs/specs/otel/trace/api/#spancontext",
+    safety=Safety.SAFE,
+    explanation="""\
+`span.context` becomes `span.get_span_context()`; `trace_id` and `span_id` are integers as before,
+but trace ids have 128 bits: whoever formats them gets up to 32 digits instead of 16.
+`trace.format_trace_id()` writes all 32.
+""",
+    examples=(
+        (
+            """\
+import opentracing
+
+
+def trace_header(span: opentracing.Span):
+    return "%x" % span.context.trace_id
+""",
+            """\
+from opentelemetry import trace
+
+
+def trace_header(span: trace.Span):
+    return "%x" % span.get_span_context().trace_id
+""",
+        ),
+    ),
+)
+_WIDER = "Trace ids have 128 bits now: whatever stores or compares the text sees up to 32 digits."
+
+
+@rule.member("span", "context")
+def context(site: Site) -> Change:
+    if isinstance(getattr(site.node, "ctx", None), ast.Store):
+        raise CannotRewrite("the context of a span cannot be replaced")
+    change = site.change("the span's own context")
+    if isinstance(site.node, ast.Attribute):
+        rename_member(change, site.node, "get_span_context()")
+        return change
+    assert site.owner is not None
+    return change.replace(site.node, site.owner, ".get_span_context()")
+
+
+@rule.member("span", "trace_id", "span_id")
+def own_id(site: Site) -> Change:
+    if isinstance(getattr(site.node, "ctx", None), ast.Store):
+        raise CannotRewrite("ids of spans cannot be set; an IdGenerator makes them")
+    assert site.owner is not None
+    change = site.change("reads the id", advice=_WIDER if site.member == "trace_id" else "")
+    return change.replace(site.node, site.owner, f".get_span_context().{site.member}")
+
+
+@rule.member("span_context", "trace_id", "span_id")
+def context_id(site: Site) -> Change:
+    if isinstance(getattr(site.node, "ctx", None), ast.Store):
+        raise CannotRewrite("ids of spans cannot be set; an IdGenerator makes them")
+    assert site.owner is not None
+    change = site.change("reads the id", advice=_WIDER if site.member == "trace_id" else "")
+    return change.replace(site.node, *_span_context(site, change), f".{site.member}")
+
+
+def _span_context(site: Site, change: Change) -> tuple[Part, ...]:
+    """The owner as a SpanContext, where it is a Context after rewriting."""
+    assert site.owner is not None
+    detail = site.file.detail(site.owner)
+    if detail == "extracted":
+        trace = change.use("opentelemetry", "trace")
+        return (f"{trace}.get_current_span(", site.owner, ").get_span_context()")
+    if detail != "of span" and not isinstance(site.owner, ast.Attribute):
+        change.unsafe = f"`{site.file.text(site.owner)}` is the context of a span, not extracted"
+    return (site.owner,)
+
+
+@rule.member("span_context", "flags")
+def flags(site: Site) -> Change:
+    assert site.owner is not None
+    change = site.change("reads the trace flags")
+    return change.replace(site.node, *_span_context(site, change), ".trace_flags")
+
+
+@rule.member("span", "is_sampled")
+def is_sampled(site: Site) -> Change:
+    assert site.owner is not None
+    change = site.change("asks whether the span is recorded")
+    return change.replace(site.call or site.node, site.owner, ".is_recording()")
+
+
+@rule.member("span", "tracer")
+def tracer(site: Site) -> Change:
+    change = site.change("spans do not know their tracer; the module's is used")
+    return change.replace(site.node, change.tracer())
+
+
+@rule.member("span", "parent_id")
+@rule.member("span_context", "parent_id")
+def parent_id(site: Site) -> Report:
+    return Report(
+        "only spans of the SDK know their parent",
+        "Read `span.parent.span_id` of a ReadableSpan, in a processor, an exporter or a test.",
+    )

@@ -1,0 +1,103 @@
+"""Legacy classes in annotations and `isinstance`."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.model import Safety
+from codemods.registry import define
+from codemods.site import Change, Report, Site
+
+rule = define(
+    code="JO503",
+    title="types",
+    url="https://opentelemetry-python.readthedocs.io/en/latest/api/trace.html",
+    safety=Safety.SAFE,
+    explanation="""\
+`Tracer`, `Span` and `SpanContext` exist in both worlds. A scope becomes its span, so `Scope`
+becomes `Span`. Classes that derive from legacy ones are reported.
+""",
+    examples=(
+        (
+            """\
+from typing import Optional
+
+from opentracing import Span, Tracer
+
+
+def start(tracer: Tracer, parent: Optional[Span] = None) -> Span:
+    return tracer.start_span("work")
+""",
+            """\
+from typing import Optional
+
+from opentelemetry import trace
+
+
+def start(tracer: trace.Tracer, parent: Optional[trace.Span] = None) -> trace.Span:
+    return tracer.start_span("work")
+""",
+        ),
+    ),
+)
+_CLASSES = {
+    "opentracing.Tracer": "Tracer",
+    "opentracing.Span": "Span",
+    "opentracing.Scope": "Span",
+    "jaeger_client.Tracer": "Tracer",
+    "jaeger_client.Span": "Span",
+}
+
+
+@rule.symbol(*_CLASSES)
+def known_type(site: Site) -> Change | Report:
+    if site.call is not None:
+        return _made(site)
+    if _is_base(site):
+        return _DERIVED
+    change = site.change("the class of the same meaning")
+    return change.replace(
+        site.node, f"{change.use('opentelemetry', 'trace')}.{_CLASSES[site.construct]}"
+    )
+
+
+@rule.symbol("opentracing.SpanContext", "jaeger_client.SpanContext")
+def span_context(site: Site) -> Change | Report:
+    if site.call is not None:
+        return Report(
+            "a context made by hand",
+            "trace.SpanContext(trace_id, span_id, is_remote=True, trace_flags=...) in a "
+            "trace.NonRecordingSpan; ids of running spans cannot be changed.",
+        )
+    if _is_base(site):
+        return _DERIVED
+    change = site.change("the class of the same meaning")
+    parent = site.file.parents[site.node]
+    if isinstance(parent, ast.arg) and site.file.detail(parent) != "of span":
+        if site.file.detail(parent) != "extracted":
+            change.unsafe = "what is passed here comes from `extract`"
+        return change.replace(site.node, change.use("opentelemetry.context", "Context"))
+    return change.replace(site.node, f"{change.use('opentelemetry', 'trace')}.SpanContext")
+
+
+_DERIVED = Report(
+    "the class derives from a legacy class",
+    "Decide what it is for: an OpenTelemetry SpanProcessor, Sampler or propagator usually "
+    "replaces it.",
+)
+
+
+def _is_base(site: Site) -> bool:
+    parent = site.file.parents[site.node]
+    return isinstance(parent, ast.ClassDef) and site.node in parent.bases
+
+
+def _made(site: Site) -> Change | Report:
+    """`opentracing.Tracer()` is the tracer that does nothing."""
+    call = site.call
+    if site.construct == "opentracing.Tracer" and call is not None:
+        change = site.change("the tracer that does nothing")
+        return change.replace(call, f"{change.use('opentelemetry', 'trace')}.NoOpTracer()")
+    return Report(
+        f"{site.construct} is made by hand", "Let a tracer of an OpenTelemetry provider make it."
+    )

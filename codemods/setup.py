@@ -1,0 +1,431 @@
+"""Jaeger's `Config` and `Tracer` as the set-up of an OpenTelemetry provider."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+from codemods.edits import Part
+from codemods.emit import is_none, literal_key, may_be_none, value_type
+from codemods.site import CannotRewrite, Change, File, tight
+from codemods.starting import dict_display
+
+Line = tuple[Part, ...]
+
+SPANS = "opentelemetry.sdk.trace"
+EXPORT = "opentelemetry.sdk.trace.export"
+SAMPLING = "opentelemetry.sdk.trace.sampling"
+RESOURCES = "opentelemetry.sdk.resources"
+EXPORTERS = {
+    "grpc": "opentelemetry.exporter.otlp.proto.grpc.trace_exporter",
+    "http": "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+}
+
+# Keys of the Config dict without a counterpart, and what to say of them ("" for nothing).
+DROPPED = {
+    "logging": "",
+    "enabled": "",  # never read by initialize_tracer
+    "generate_128bit_trace_id": "trace ids always have 128 bits now",
+    "max_traceback_length": "",
+    "throttler": "debug spans are no longer throttled",
+    "sampling_refresh_interval": "",
+    "max_operations": "",
+    "metrics": "",
+    "debug_id_header": "the debug id header is no longer read",
+}
+
+W3C_NOTE = (
+    "Spans now travel as `traceparent`: services that still speak `uber-trace-id` start new traces "
+    "until they are migrated too; `--propagation both` speaks both."
+)
+
+
+@dataclass(slots=True)
+class Plan:
+    """The arguments of a provider to be built, collected from a legacy set-up."""
+
+    change: Change
+    service: ast.expr | None = None
+    tags: ast.expr | None = None
+    sampler: Line = ()
+    host: ast.expr | None = None
+    exports: bool = True
+    processor: list[Line] = field(default_factory=list)
+    limits: Line = ()
+    b3: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def doubt(self, precondition: str) -> None:
+        """State a precondition that is not proved."""
+        if not self.change.unsafe:
+            self.change.unsafe = precondition
+
+
+def read_config(change: Change, call: ast.Call) -> Plan:
+    """What a `Config(...)` call says. Raises `CannotRewrite` where only a run can tell."""
+    plan = Plan(change)
+    parameters = (
+        "config",
+        "metrics",
+        "service_name",
+        "metrics_factory",
+        "validate",
+        "scope_manager",
+    )
+    found: dict[str, ast.expr] = dict(zip(parameters, call.args, strict=False))
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            raise CannotRewrite("the arguments of Config come from `**`")
+        found[keyword.arg] = keyword.value
+    plan.service = found.get("service_name")
+    _metrics(plan, found.get("metrics_factory"))
+    _scope_manager(plan, found.get("scope_manager"))
+    config = found.get("config")
+    if config is None:
+        raise CannotRewrite("Config has no configuration")
+    entries = _entries(change.file, config)
+    if "sampler" not in entries:
+        _no_sampler(plan)
+    for key, value in entries.items():
+        _read(plan, key, value)
+    if config is not _display(change.file, config):
+        _drop_variable(change, config)
+    return plan
+
+
+def _display(file: File, node: ast.expr) -> ast.Dict | None:
+    return node if isinstance(node, ast.Dict) else dict_display(file, node)
+
+
+def _entries(file: File, node: ast.expr) -> dict[str, ast.expr]:
+    display = _display(file, node)
+    if display is None:
+        raise CannotRewrite("the configuration is built at run time")
+    entries = {}
+    for key, value in zip(display.keys, display.values, strict=True):
+        name = literal_key(file, key)
+        if not name:
+            raise CannotRewrite("a key of the configuration is known only at run time")
+        entries[name] = value
+    return entries
+
+
+def _drop_variable(change: Change, config: ast.expr) -> None:
+    """Delete `config = {...}` where nothing but the Config call uses it."""
+    assert isinstance(config, ast.Name)
+    file = change.file
+    function = file.function(config)
+    if len(file.uses(config.id, function)) == 2:
+        bound = next(one for one in file.bound[config.id] if file.function(one) is function)
+        change.remove(file.statement(bound))
+
+
+def _metrics(plan: Plan, factory: ast.expr | None) -> None:
+    if factory is not None and not is_none(factory):
+        plan.notes.append("the client's own metrics are gone")
+
+
+def _scope_manager(plan: Plan, manager: ast.expr | None) -> None:
+    if manager is None or is_none(manager):
+        return
+    if plan.change.file.kind(manager) != "scope_manager" or not isinstance(manager, ast.Call):
+        plan.doubt("the custom scope manager does what OpenTelemetry's context does")
+
+
+def _read(plan: Plan, key: str, value: ast.expr) -> None:
+    reader = _READERS.get(key)
+    if reader is not None:
+        reader(plan, value)
+    elif key in DROPPED:
+        if DROPPED[key]:
+            plan.notes.append(DROPPED[key])
+    else:
+        plan.doubt(f"`{key}`, which jaeger-client does not know, is not needed")
+
+
+def _read_service(plan: Plan, value: ast.expr) -> None:
+    plan.service = value
+
+
+def _read_tags(plan: Plan, value: ast.expr) -> None:
+    plan.tags = value
+
+
+def _read_agent(plan: Plan, value: ast.expr) -> None:
+    display = _display(plan.change.file, value)
+    if display is None:
+        raise CannotRewrite("the agent's address is known only at run time")
+    for key, part in zip(display.keys, display.values, strict=True):
+        name = literal_key(plan.change.file, key)
+        if name == "reporting_host":
+            plan.host = part
+        elif name not in ("reporting_port", "sampling_port", "enabled"):
+            plan.doubt(f"`{name}` in `local_agent` is not needed")
+
+
+def _read_batch(plan: Plan, value: ast.expr) -> None:
+    if not (isinstance(value, ast.Constant) and value.value in (1, "1")):
+        plan.processor.append(("max_export_batch_size=", *_integer(plan.change.file, value)))
+
+
+def _read_queue(plan: Plan, value: ast.expr) -> None:
+    plan.processor.append(("max_queue_size=", *_integer(plan.change.file, value)))
+
+
+def _read_flush(plan: Plan, value: ast.expr) -> None:
+    if isinstance(value, ast.Constant) and isinstance(value.value, int | float):
+        plan.processor.append((f"schedule_delay_millis={int(value.value * 1000)}",))
+    else:
+        millis = ("int(float(", value, ") * 1000)")
+        plan.processor.append(("schedule_delay_millis=", *millis))
+
+
+def _integer(file: File, value: ast.expr) -> Line:
+    if value_type(file, value) == "int":
+        return (value,)
+    return ("int(", value, ")")
+
+
+def _read_propagation(plan: Plan, value: ast.expr) -> None:
+    if isinstance(value, ast.Constant) and value.value == "b3":
+        plan.b3 = True
+    elif not is_none(value) and not (isinstance(value, ast.Constant) and value.value == "jaeger"):
+        plan.doubt("the propagation is not `b3`")
+
+
+def _read_header(plan: Plan, value: ast.expr) -> None:
+    if literal_key(plan.change.file, value) not in ("uber-trace-id", "uberctx-"):
+        plan.doubt("no peer depends on the custom header name; it becomes `traceparent`")
+
+
+def _read_length(plan: Plan, value: ast.expr) -> None:
+    limits = plan.change.use(SPANS, "SpanLimits")
+    plan.limits = (
+        f"span_limits={limits}(max_attribute_length=",
+        *_integer(plan.change.file, value),
+        ")",
+    )
+
+
+def _no_sampler(plan: Plan) -> None:
+    """Jaeger asked the agent, and sampled 0.1 % until it answered."""
+    ratio = _parent_based(plan.change, f"{plan.change.use(SAMPLING, 'TraceIdRatioBased')}(0.001)")
+    plan.sampler = ("sampler=", ratio)
+    plan.notes.append(
+        "no sampler was named, so jaeger-client asked its agent and sampled 0.1 % until it got an "
+        "answer; the ratio is written out here"
+    )
+
+
+def _parent_based(change: Change, root: str) -> str:
+    return f"{change.use(SAMPLING, 'ParentBased')}({root})"
+
+
+def _read_sampler(plan: Plan, value: ast.expr) -> None:
+    file = plan.change.file
+    if isinstance(value, ast.Call):
+        read_sampler_call(plan, value)
+        return
+    display = _display(file, value)
+    if display is None:
+        plan.doubt("the sampler is `const` 1, or OTEL_TRACES_SAMPLER says what it should be")
+        return
+    parts = {
+        literal_key(file, key): part for key, part in zip(display.keys, display.values, strict=True)
+    }
+    kind = parts.get("type")
+    param = parts.get("param", parts.get("Param"))
+    name = literal_key(file, kind)
+    if kind is not None and not name:
+        plan.doubt("the sampler is `const` 1, or OTEL_TRACES_SAMPLER says what it should be")
+        return
+    _sampler(plan, name or "remote", param)
+
+
+def _sampler(plan: Plan, kind: str, param: ast.expr | None) -> None:
+    change = plan.change
+    if kind == "const":
+        _const(plan, param)
+    elif kind in ("probabilistic", "remote"):
+        ratio = change.use(SAMPLING, "TraceIdRatioBased")
+        value: Line = ("0.001",) if param is None else _float(change.file, param)
+        parent = change.use(SAMPLING, "ParentBased")
+        plan.sampler = (f"sampler={parent}({ratio}(", *value, "))")
+        if kind == "remote":
+            plan.notes.append("the sampler no longer asks the agent for its rate")
+    elif kind == "ratelimiting":
+        plan.doubt("the rate limit may go: OpenTelemetry's SDK has none, so every trace is sampled")
+    else:
+        plan.doubt(f"the sampler `{kind}` may become the default, which samples every trace")
+
+
+def _const(plan: Plan, param: ast.expr | None) -> None:
+    change = plan.change
+    if isinstance(param, ast.Constant):
+        if param.value in (0, False, "0"):
+            plan.sampler = ("sampler=", _parent_based(change, change.use(SAMPLING, "ALWAYS_OFF")))
+        return
+    if param is None:
+        return
+    on, off = change.use(SAMPLING, "ALWAYS_ON"), change.use(SAMPLING, "ALWAYS_OFF")
+    parent = change.use(SAMPLING, "ParentBased")
+    plan.sampler = (f"sampler={parent}({on} if ", param, f" else {off})")
+
+
+def _float(file: File, value: ast.expr) -> Line:
+    if value_type(file, value) in ("float", "int"):
+        return (value,)
+    return ("float(", value, ")")
+
+
+def read_sampler_call(plan: Plan, call: ast.Call) -> None:
+    """A sampler given as an object: `ConstSampler(True)`."""
+    symbol = plan.change.file.symbol(call.func).rpartition(".")[2]
+    param = call.args[0] if call.args else call.keywords[0].value if call.keywords else None
+    kinds = {
+        "ConstSampler": "const",
+        "ProbabilisticSampler": "probabilistic",
+        "RateLimitingSampler": "ratelimiting",
+    }
+    if symbol in kinds:
+        _sampler(plan, kinds[symbol], param)
+    else:
+        plan.doubt("the sampler may become the default, which samples every trace")
+
+
+_READERS = {
+    "service_name": _read_service,
+    "tags": _read_tags,
+    "local_agent": _read_agent,
+    "reporter_batch_size": _read_batch,
+    "reporter_queue_size": _read_queue,
+    "reporter_flush_interval": _read_flush,
+    "propagation": _read_propagation,
+    "trace_id_header": _read_header,
+    "baggage_header_prefix": _read_header,
+    "max_tag_value_length": _read_length,
+    "sampler": _read_sampler,
+}
+
+
+# Writing the provider.
+
+
+def provider_lines(plan: Plan, name: str) -> list[Line]:
+    """The statements that build the provider and, if asked, set the propagators."""
+    change = plan.change
+    arguments: list[Line] = []
+    if resource := _resource(plan):
+        arguments.append(resource)
+    if plan.sampler:
+        arguments.append(plan.sampler)
+    if plan.limits:
+        arguments.append(plan.limits)
+    provider = change.use(SPANS, "TracerProvider")
+    lines: list[Line] = [(f"{name} = {provider}(", *_join(arguments), ")")]
+    if plan.exports:
+        lines.append(_processor(plan, name))
+    lines.extend(propagator_lines(change, b3=plan.b3))
+    return lines
+
+
+def _resource(plan: Plan) -> Line:
+    change = plan.change
+    if plan.service is None and plan.tags is None:
+        return ()
+    parts: list[Part] = [f"resource={change.use(RESOURCES, 'Resource')}.create({{"]
+    if plan.service is not None:
+        parts.extend((f"{change.use(RESOURCES, 'SERVICE_NAME')}: ", plan.service))
+        if may_be_none(change.file, plan.service):
+            plan.doubt("the service name is never None")
+    if plan.tags is not None:
+        parts.extend(
+            (", " if plan.service is not None else "", "**", *tight(change.file, plan.tags))
+        )
+    parts.append("})")
+    return tuple(parts)
+
+
+def _join(arguments: list[Line]) -> Line:
+    parts: list[Part] = []
+    for index, argument in enumerate(arguments):
+        parts.extend((", " if index else "", *argument))
+    return tuple(parts)
+
+
+def _processor(plan: Plan, name: str) -> Line:
+    change = plan.change
+    batch = change.use(EXPORT, "BatchSpanProcessor")
+    exporter = exporter_call(change, plan.host)
+    options: list[Part] = []
+    for option in plan.processor:
+        options.extend((", ", *option))
+    if len(exporter) == 1 and not options:
+        return (f"{name}.add_span_processor({batch}(", *exporter, "))")
+    return (f"{name}.add_span_processor(\n    {batch}(", *exporter, *options, ")\n)")
+
+
+def exporter_call(change: Change, host: ast.expr | None) -> Line:
+    """`OTLPSpanExporter(...)` for an agent's host; the port is OTLP's."""
+    options = change.file.options
+    exporter = change.use(EXPORTERS[options.protocol], "OTLPSpanExporter")
+    if host is None or is_none(host) or options.endpoint_from_env:
+        return (f"{exporter}()",)
+    tail = ":4317" if options.protocol == "grpc" else ":4318/v1/traces"
+    insecure = ", insecure=True" if options.protocol == "grpc" else ""
+    return (f"{exporter}(endpoint=", *url(change.file, host, tail), f"{insecure})")
+
+
+def url(file: File, host: ast.expr, tail: str) -> Line:
+    """`"http://host:port"` for a host that is a literal, a name, or any expression."""
+    if isinstance(host, ast.Constant) and isinstance(host.value, str):
+        return (f'"http://{host.value}{tail}"',)
+    absent = " or 'localhost'" if _may_be_absent(file, host) else ""
+    if (
+        isinstance(host, ast.Name | ast.Attribute)
+        and file.text(host).replace(".", "").isidentifier()
+    ):
+        return ('f"http://{', host, f'{absent}}}{tail}"')
+    absent = ' or "localhost"' if absent else ""
+    return ('"http://{}', tail, '".format(', host, absent, ")")
+
+
+def _may_be_absent(file: File, host: ast.expr) -> bool:
+    """Whether a host is read from the environment without a default."""
+    if isinstance(host, ast.Call):
+        name = getattr(host.func, "attr", "")
+        return name in ("getenv", "get") and len(host.args) + len(host.keywords) == 1
+    if isinstance(host, ast.Name):
+        for bound in file.bound.get(host.id, ()):
+            parent = file.parents[bound]
+            if isinstance(parent, ast.Assign) and isinstance(parent.value, ast.Call):
+                return _may_be_absent(file, parent.value)
+    return may_be_none(file, host)
+
+
+def propagator_lines(change: Change, *, b3: bool) -> list[Line]:
+    """The statement that sets the propagators, where the default will not do."""
+    if b3:
+        setter = change.use("opentelemetry.propagate", "set_global_textmap")
+        return [(f"{setter}({change.use('opentelemetry.propagators.b3', 'B3MultiFormat')}())",)]
+    if change.file.options.propagation != "both":
+        return []
+    setter = change.use("opentelemetry.propagate", "set_global_textmap")
+    composite = change.use("opentelemetry.propagators.composite", "CompositePropagator")
+    w3c = change.use(
+        "opentelemetry.trace.propagation.tracecontext", "TraceContextTextMapPropagator"
+    )
+    baggage = change.use("opentelemetry.baggage.propagation", "W3CBaggagePropagator")
+    uber = change.use("shim.propagation", "UberTraceIdPropagator")
+    return [(f"{setter}(\n    {composite}(\n        [{w3c}(), {baggage}(), {uber}()]\n    )\n)",)]
+
+
+def free_name(file: File, node: ast.AST, *names: str) -> str:
+    """The first name the function around a node does not bind."""
+    function = file.function(node)
+    taken = {
+        name
+        for name, nodes in file.bound.items()
+        if any(file.function(one) is function or isinstance(one, ast.arg) for one in nodes)
+    }
+    return next((name for name in names if name not in taken), f"_{names[-1]}")
