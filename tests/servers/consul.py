@@ -13,6 +13,7 @@ from typing import Any
 from tests.servers.process import ServerProcess, find_program, free_ports, http_ok
 
 INSTALL = "apt-get install consul (or unpack the consul binary you have onto PATH)"
+MANAGEMENT = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d"  # the ACL token that may do everything
 
 
 class Consul(ServerProcess):
@@ -21,6 +22,8 @@ class Consul(ServerProcess):
     port: int
     https_port: int
     rpc_port: int
+    reader: str = ""  # with ACLs: a token that may only read, and its accessor
+    accessor: str = ""
 
     def api(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
         """A plain request past our adapter: what a test arranges or checks with."""
@@ -46,27 +49,47 @@ def durable() -> Consul:
     return _agent(["-server", "-bootstrap-expect=1", "-data-dir=data", "-node=solo"], quick)
 
 
-def with_acl(management_token: str) -> Consul:
-    """Denies by default; `management_token` may do everything."""
+def with_acl() -> Consul:
+    """Denies by default; the token `MANAGEMENT` may do everything."""
     acl = {
         "enabled": True,
         "default_policy": "deny",
-        "enable_token_persistence": False,
-        "tokens": {"initial_management": management_token, "agent": management_token},
+        "tokens": {"initial_management": MANAGEMENT, "agent": MANAGEMENT},
     }
     return dev(config={"acl": acl})
 
 
-def with_mtls(ca: Path, certificate: Path, key: Path) -> Consul:
-    """Serves HTTPS to clients with a certificate of `ca`; plain HTTP stays for the probe."""
-    tls = {
-        "defaults": {"ca_file": str(ca), "cert_file": str(certificate), "key_file": str(key)},
-        "https": {"verify_incoming": True},
+def with_mtls(folder: Path) -> Consul:
+    """Serves HTTPS to clients that have a certificate; plain HTTP stays for the probe."""
+    files = {
+        "ca_file": str(folder / "consul-agent-ca.pem"),
+        "cert_file": str(folder / "dc1-server-consul-0.pem"),
+        "key_file": str(folder / "dc1-server-consul-0-key.pem"),
     }
     (https_port,) = free_ports(1)
-    agent = dev(f"-https-port={https_port}", config={"tls": tls})
+    agent = dev(
+        f"-https-port={https_port}",
+        config={"tls": {"defaults": files, "https": {"verify_incoming": True}}},
+    )
     agent.https_port = https_port
     return agent
+
+
+def make_certificates(folder: Path) -> None:
+    """A new CA, with a certificate for a server and one for a client."""
+    program = find_program("consul", install=INSTALL)
+    for arguments in ("ca create", "cert create -server", "cert create -client"):
+        command = [program, "tls", *arguments.split()]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def client_files(folder: Path) -> dict[str, str]:
+    """The settings of a client that uses them."""
+    return {
+        "ca": str(folder / "consul-agent-ca.pem"),
+        "certificate": str(folder / "dc1-client-consul-0.pem"),
+        "key": str(folder / "dc1-client-consul-0-key.pem"),
+    }
 
 
 def cluster(size: int = 3) -> list[Consul]:

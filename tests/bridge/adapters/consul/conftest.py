@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,34 @@ def own_agent() -> Iterator[consul.Consul]:
     """An agent that the test may break; its log counts the requests."""
     with consul.dev(log_level="debug") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def guarded() -> Iterator[consul.Consul]:
+    """An agent that denies by default, with a token (`reader`) that may only read config/."""
+    rules = 'key_prefix "config/" { policy = "read" } service_prefix "" { policy = "read" }'
+    with consul.with_acl() as agent:
+        agent.api("PUT", "/v1/acl/policy", {"Name": "read", "Rules": rules}, consul.MANAGEMENT)
+        made = agent.api(
+            "PUT", "/v1/acl/token", {"Policies": [{"Name": "read"}]}, consul.MANAGEMENT
+        )
+        agent.reader, agent.accessor = made["SecretID"], made["AccessorID"]
+        yield agent
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Folders with a CA, a server's and a client's certificate: ours, and a stranger's."""
+    folders = [tmp_path_factory.mktemp("ours"), tmp_path_factory.mktemp("stranger")]
+    for folder in folders:
+        consul.make_certificates(folder)
+    return folders
+
+
+@pytest.fixture(scope="session")
+def tls_agent(certificates: list[Path]) -> Iterator[consul.Consul]:
+    with consul.with_mtls(certificates[0]) as agent:
+        yield agent
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import contextlib
-import subprocess
 import threading
 import time
 
@@ -28,7 +27,7 @@ from bridge.adapters.errors import (
 from bridge.adapters.worker import State
 from tests.servers import consul
 from tests.servers.faults import TcpProxy
-from tests.servers.process import find_program, free_port, wait_until
+from tests.servers.process import free_port, wait_until
 from tests.servers.watchers import no_leftovers
 
 
@@ -181,26 +180,11 @@ def test_the_transport_s_own_spans_show_only_on_demand(connect, agent, telemetry
 # --- ACL
 
 
-@pytest.fixture(scope="module")
-def guarded():
-    """An agent that denies by default, its management token, and one that may only read config/."""
-    with consul.with_acl(MANAGEMENT) as agent:
-        agent.api("PUT", "/v1/acl/policy", {"Name": "read", "Rules": READ_ONLY}, MANAGEMENT)
-        made = agent.api("PUT", "/v1/acl/token", {"Policies": [{"Name": "read"}]}, MANAGEMENT)
-        agent.reader = made["SecretID"]
-        agent.accessor = made["AccessorID"]
-        yield agent
-
-
-MANAGEMENT = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d"
-READ_ONLY = 'key_prefix "config/" { policy = "read" } service_prefix "" { policy = "read" }'
-
-
 def test_a_token_may_what_its_policy_says(guarded, connect, canaries):
     reader = canaries.watch("token", guarded.reader)
     canaries.watch("accessor", guarded.accessor)
     store = ConfigStore(connect(guarded.port, token=reader))
-    assert store.get("config/a") is None
+    assert store.get("config/none") is None
     with pytest.raises(Forbidden) as caught:
         store.put("config/a", "1")
     canaries.error(caught.value)
@@ -217,7 +201,7 @@ def test_an_unknown_token(guarded, connect, canaries, telemetry):
 
 
 def test_transactions_send_the_token(guarded, connect):
-    ConfigStore(connect(guarded.port, token=MANAGEMENT)).transaction([Put("config/t", "1")])
+    ConfigStore(connect(guarded.port, token=consul.MANAGEMENT)).transaction([Put("config/t", "1")])
     with pytest.raises(Forbidden):
         ConfigStore(connect(guarded.port, token=guarded.reader)).transaction([Put("config/t", "2")])
 
@@ -233,7 +217,7 @@ def test_a_watch_without_the_right_says_so_and_goes_on_when_it_may(guarded, conn
     with ConfigStore(connection).watch("config/w", seen.append) as watch:
         wait_until(lambda: watch.state is State.LOST)
         assert isinstance(watch.error, (Unauthenticated, Forbidden))
-        ConfigStore(connect(guarded.port, token=MANAGEMENT)).put("config/w", "1")
+        ConfigStore(connect(guarded.port, token=consul.MANAGEMENT)).put("config/w", "1")
         connection.use_token(guarded.reader)
         wait_until(lambda: [event.value for event in seen] == [b"1"], 15)
 
@@ -241,48 +225,14 @@ def test_a_watch_without_the_right_says_so_and_goes_on_when_it_may(guarded, conn
 # --- TLS
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """A CA, a server's and a client's certificate; and another CA that signed neither."""
-    program = find_program("consul", install=consul.INSTALL)
-    folders = [tmp_path_factory.mktemp("ours"), tmp_path_factory.mktemp("other")]
-    for folder in folders:
-        for arguments in ("ca create", "cert create -server", "cert create -client"):
-            subprocess.run(
-                [program, "tls", *arguments.split()], cwd=folder, check=True, capture_output=True
-            )
-    return folders
-
-
-@pytest.fixture(scope="module")
-def tls_agent(certificates):
-    folder = certificates[0]
-    server = folder / "dc1-server-consul-0"
-    with consul.with_mtls(
-        folder / "consul-agent-ca.pem",
-        server.with_suffix(".pem"),
-        folder / f"{server.name}-key.pem",
-    ) as agent:
-        yield agent
-
-
-def client_files(folder):
-    client = "dc1-client-consul-0"
-    return {
-        "ca": str(folder / "consul-agent-ca.pem"),
-        "certificate": str(folder / f"{client}.pem"),
-        "key": str(folder / f"{client}-key.pem"),
-    }
-
-
 def test_mtls(tls_agent, certificates, connect):
-    store = ConfigStore(connect(tls_agent.https_port, **client_files(certificates[0])))
+    store = ConfigStore(connect(tls_agent.https_port, **consul.client_files(certificates[0])))
     store.put("config/a", "1")
     assert store.get("config/a").text == "1"
 
 
 def test_a_watch_over_mtls_stops_in_under_a_second(tls_agent, certificates, connect):
-    connection = connect(tls_agent.https_port, **client_files(certificates[0]), wait=30.0)
+    connection = connect(tls_agent.https_port, **consul.client_files(certificates[0]), wait=30.0)
     watch = ConfigStore(connection).watch("config/none", print)
     wait_until(lambda: watch.state is State.UP)
     time.sleep(0.5)
@@ -293,14 +243,16 @@ def test_a_watch_over_mtls_stops_in_under_a_second(tls_agent, certificates, conn
 
 
 def test_without_a_client_certificate(tls_agent, certificates, connect):
-    ca = client_files(certificates[0])["ca"]
+    ca = consul.client_files(certificates[0])["ca"]
     with pytest.raises(TlsRefused):
         ConfigStore(connect(tls_agent.https_port, ca=ca)).get("config/a")
 
 
 def test_with_the_wrong_ca(tls_agent, certificates, connect):
     with pytest.raises(TlsRefused):
-        ConfigStore(connect(tls_agent.https_port, **client_files(certificates[1]))).get("config/a")
+        ConfigStore(connect(tls_agent.https_port, **consul.client_files(certificates[1]))).get(
+            "config/a"
+        )
 
 
 def test_plain_http_to_a_tls_port(tls_agent, connect):
