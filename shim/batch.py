@@ -23,10 +23,10 @@ MAX_BATCH = 512
 class SpanQueue(SpanProcessor):
     """A span processor that batches like BatchSpanProcessor, with jaeger-client's habits.
 
-    When `capacity` is reached the newest span is dropped (it was so; what waits is older and
-    more likely to complete a trace). Thread and exporter are made at the first span, and anew
-    after a fork, whose child leaves the parent's spans to the parent. `wake_at` spans end the
-    wait of `flush_interval` seconds early. `observe` is told ("ok", "err" or "dropped", count).
+    The first span waits for `flush_interval` seconds, or until `wake_at` are there. At
+    `capacity` the newest is dropped (as it was; what waits is older and more likely to complete
+    a trace). Thread and exporter are made at the first span, and anew after a fork, whose child
+    leaves the parent's spans to the parent. `observe` is told ("ok", "err" or "dropped", count).
     """
 
     _closed: bool
@@ -60,8 +60,10 @@ class SpanQueue(SpanProcessor):
             self._drop()
             return
         queue.append(span)
-        if self._thread is None:
-            self._start()
+        if not self._some.is_set():
+            self._some.set()
+            if self._thread is None:
+                self._start()
         if len(queue) >= self._wake_at and not self._wake.is_set():
             self._wake.set()
 
@@ -71,7 +73,7 @@ class SpanQueue(SpanProcessor):
             return True
         deadline = time.monotonic() + timeout_millis / 1000
         turn = self._exported + 1 + self._exporting
-        self._wake.set()
+        self._hurry()
         with self._progress:
             while self._exported < turn and (self._queue or self._exporting):
                 left = deadline - time.monotonic()
@@ -85,7 +87,7 @@ class SpanQueue(SpanProcessor):
         if self._closed:
             return
         self._closed = True
-        self._wake.set()
+        self._hurry()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_millis / 1000)
@@ -100,7 +102,8 @@ class SpanQueue(SpanProcessor):
 
     def _reset(self) -> None:
         self._queue: deque[Any] = deque()
-        self._wake = threading.Event()
+        self._some = threading.Event()  # a span waits
+        self._wake = threading.Event()  # and is not to wait any longer
         self._lock = threading.Lock()
         self._progress = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -124,10 +127,16 @@ class SpanQueue(SpanProcessor):
         # the exporter's own HTTP client may be instrumented: its spans would never end
         attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         while not self._closed:
+            self._some.wait()
+            self._some.clear()
             self._wake.wait(self._flush_interval)
             self._wake.clear()
             self._export_all()
         self._export_all()
+
+    def _hurry(self) -> None:
+        self._wake.set()
+        self._some.set()
 
     def _export_all(self) -> None:
         self._exporting = True

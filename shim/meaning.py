@@ -16,7 +16,6 @@ KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 _SERVER = KINDS["server"]
 
 UNSET, OK, ERROR = 0, 1, 2
-_STATUS_TAGS = frozenset(("error", "http.status_code", "otel.status_code"))
 
 
 class Meaning(NamedTuple):
@@ -35,7 +34,7 @@ def translate(tags: dict[str, Any], status: trace.Status | None) -> Meaning:
     if "span.kind" in attributes:
         kind = KINDS.get(str(attributes.pop("span.kind")), 0)
     code, description = UNSET, ""
-    if _STATUS_TAGS & attributes.keys():
+    if "error" in tags or "http.status_code" in tags or "otel.status_code" in tags:
         code, description = _status(attributes, kind)
     if status is not None:
         code, description = status.status_code.value, status.description or ""

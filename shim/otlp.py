@@ -13,8 +13,8 @@ from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from shim.meaning import event_of, links_of
-from shim.readable import SdkSpan
+from shim.meaning import event_of, links_of, translate
+from shim.readable import SCOPE, SdkSpan
 from shim.values import nanoseconds, text
 
 _double = struct.Struct("<d").pack
@@ -34,10 +34,19 @@ _TRUE, _FALSE = b"\x12\x02\x10\x01", b"\x12\x02\x10\x00"
 def encode_spans(spans: Iterable[ReadableSpan]) -> bytes:
     """An ExportTraceServiceRequest, grouped by resource and scope."""
     groups: dict[Any, dict[Any, list[bytes]]] = {}
+    # The hash of a Resource is that of its JSON text: taken once for each object, not each span.
+    seen: dict[tuple[int, int], list[bytes]] = {}
     for span in spans:
-        encoded = _legacy(span) if type(span) is SdkSpan else _native(span)
-        scopes = groups.setdefault(span.resource, {})
-        scopes.setdefault(span.instrumentation_scope, []).append(encoded)
+        scope: Any
+        if isinstance(span, SdkSpan):
+            encoded, resource, scope = _legacy(span), span._resource, SCOPE
+        else:
+            encoded = _native(span)
+            resource, scope = span.resource, span.instrumentation_scope
+        key = (id(resource), id(scope))
+        if key not in seen:
+            seen[key] = groups.setdefault(resource, {}).setdefault(scope, [])
+        seen[key].append(encoded)
     return b"".join(
         _message(b"\x0a", _resource_spans(resource, scopes)) for resource, scopes in groups.items()
     )
@@ -69,7 +78,7 @@ def _scope(scope: Any) -> bytes:
 def _legacy(view: SdkSpan) -> bytes:
     span = view.span
     context = span.context
-    attributes, kind, code, description = view.meaning
+    attributes, kind, code, description = translate(span._attributes, span._status)
     parts = [
         b"\x0a\x10",
         context.trace_id.to_bytes(16, "big"),
@@ -174,26 +183,40 @@ def _status(code: int, description: str) -> bytes:
 def _attributes(tag: bytes, attributes: Mapping[str, Any]) -> bytes:
     parts: list[bytes] = []
     for key, value in attributes.items():
-        name = _utf8(key)
-        encoded = _value(value)
-        head = _SHORT[len(name)] if len(name) < 128 else _varint(len(name))
-        size = 1 + len(head) + len(name) + len(encoded)
-        parts += (tag, _SHORT[size] if size < 128 else _varint(size), b"\x0a", head, name, encoded)
+        name = _keys.get(key) or _key(key)
+        kind = type(value)
+        if kind is str:
+            data = _utf8(value)
+            length = len(data)
+            encoded = _TEXT_HEADS[length] + data if length < 126 else _long_text(data)
+        elif kind is bool:
+            encoded = _TRUE if value else _FALSE
+        elif kind is float:
+            encoded = b"\x12\x09\x21" + _double(value)
+        else:
+            encoded = _message(b"\x12", _any_value(value))
+        size = len(name) + len(encoded)
+        parts += (tag, _SHORT[size] if size < 128 else _varint(size), name, encoded)
     return b"".join(parts)
 
 
-def _value(value: Any) -> bytes:
-    """The field `value` of a KeyValue, with its tag."""
-    kind = type(value)
-    if kind is str:
-        return _message(b"\x12", _text(b"\x0a", value))
-    if kind is bool:
-        return _TRUE if value else _FALSE
-    if kind is int:
-        return _message(b"\x12", b"\x18" + _int64(value))
-    if kind is float:
-        return b"\x12\x09\x21" + _double(value)
-    return _message(b"\x12", _any_value(value))
+# The keys of attributes are few and the same again and again: their fields are kept.
+_keys: dict[str, bytes] = {}
+_MAX_KEYS = 4096
+_TEXT_HEADS = tuple(
+    b"\x12" + _SHORT[length + 2] + b"\x0a" + _SHORT[length] for length in range(126)
+)
+
+
+def _key(key: str) -> bytes:
+    field = _text(b"\x0a", key)
+    if len(_keys) < _MAX_KEYS and len(field) < 128:
+        _keys[key] = field
+    return field
+
+
+def _long_text(data: bytes) -> bytes:
+    return _message(b"\x12", _message(b"\x0a", data))
 
 
 def _any_value(value: Any) -> bytes:

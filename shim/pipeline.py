@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import weakref
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
@@ -28,6 +29,8 @@ _RENAMED = {"hostname": "host.name"}
 _CLIENT_VERSION = ("jaeger.version", "opencensus.exporterversion", "Jaeger-")
 
 EXIT_TIMEOUT_MILLIS = 5000
+
+_ours: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
 
 
 def resource_of(service_name: str, tags: Mapping[str, Any], max_length: int = 1024) -> Resource:
@@ -120,17 +123,18 @@ def new_provider(
         resource=resource,
         span_limits=limits,
         shutdown_on_exit=False,
-        active_span_processor=SynchronousMultiSpanProcessor(),  # type: ignore[no-untyped-call]
+        active_span_processor=Processors(),
     )
     provider.add_span_processor(queue)
+    _ours.add(provider)
     atexit.register(_end, provider)
     return provider
 
 
-def global_provider() -> TracerProvider | None:
-    """The SDK provider the application has set, if it has."""
+def applications_provider() -> TracerProvider | None:
+    """The SDK provider the application has set, if it has; one of ours is not that."""
     current = trace._TRACER_PROVIDER
-    return current if isinstance(current, TracerProvider) else None
+    return current if isinstance(current, TracerProvider) and current not in _ours else None
 
 
 def share_provider(tracer: Any) -> None:
@@ -142,6 +146,30 @@ def share_provider(tracer: Any) -> None:
     if provider is not None and trace._TRACER_PROVIDER is None:
         provider.sampler = ParentBased(LegacySampler(tracer))
         trace.set_tracer_provider(provider)
+
+
+class Processors(SynchronousMultiSpanProcessor):
+    """The processors of a provider, telling whether any of them wants to see starts."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._tell: Callable[[bool], None] = lambda wanted: None
+
+    def when_changed(self, tell: Callable[[bool], None]) -> None:
+        """Calls `tell` now and after each change."""
+        self._tell = tell
+        self._look()
+
+    def add_span_processor(self, span_processor: Any) -> None:
+        super().add_span_processor(span_processor)
+        self._look()
+
+    def _look(self) -> None:
+        self._tell(any(type(each).__module__ not in _NO_STARTS for each in self._span_processors))
+
+
+# Modules whose processors do nothing in on_start: for them no span has to be shown.
+_NO_STARTS = ("opentelemetry.sdk.trace.export", "shim.batch")
 
 
 class LegacySampler(JaegerSampler):

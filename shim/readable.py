@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event
-from opentelemetry.sdk.trace import Span as _SdkSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from shim.meaning import Meaning, event_of, links_of, translate
@@ -31,7 +30,7 @@ _KINDS = (
 )
 
 
-class SdkSpan(_SdkSpan):
+class SdkSpan(ReadableSpan, trace.Span):
     """A view of a legacy span; what is written goes to that span.
 
     Everything is made when asked for. The SDK reads its own private names (`to_json` does), so

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
+import opentelemetry.context as otel_context
 import opentracing
 from opentelemetry import baggage, trace
-from opentelemetry.context import Context, attach, create_key, get_current
+from opentelemetry.context import Context, create_key
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 from .values import text
+
+_runtime = otel_context._RUNTIME_CONTEXT
+_variable = getattr(_runtime, "_current_context", None)
+if isinstance(_variable, ContextVar):  # the default runtime: without its two layers of calls
+    get_current: Callable[[], Context] = _variable.get
+    attach: Callable[[Context], Any] = _variable.set
+else:
+    get_current, attach = _runtime.get_current, _runtime.attach
 
 # Where jaeger-client 4.8 kept the active scope per thread, we keep it in the context: the same
 # for threads, and right for asyncio tasks as well. Closing never detaches by token: that fails
@@ -54,10 +65,12 @@ class ContextScope(opentracing.Scope):  # type: ignore[misc]
         self._finish_on_close = finish_on_close
         self._closed = False
         self._previous = previous = get_current()
-        context = dict(previous)
-        context[manager._key] = self
-        context[_SPAN_KEY] = self._current = _otel_span(span, context)
-        attach(_with_baggage(span, Context(context)))
+        context = Context(previous)
+        self._current = current = _otel_span(span, previous)
+        # Context refuses changes; this one nobody else has seen yet, and a second copy costs
+        _set(context, manager._key, self)
+        _set(context, _SPAN_KEY, current)
+        attach(_with_baggage(span, context))
 
     def close(self) -> None:
         """Ends the period, and the span if it was activated so. Only the active scope can."""
@@ -153,8 +166,19 @@ def leave(span: Any, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
     )
 
 
-def _otel_span(span: Any, context: dict[str, object]) -> object:
+def know(kind: type) -> None:
+    """Tells of a class of legacy spans that are OpenTelemetry spans themselves."""
+    _own_spans.add(kind)
+
+
+_own_spans: set[type] = set()
+_set = dict.__setitem__
+
+
+def _otel_span(span: Any, context: Mapping[str, object]) -> object:
     """What becomes current: the span itself; nothing for `activate(None)`; no change for a mock."""
+    if type(span) in _own_spans:
+        return span
     if isinstance(span, trace.Span):
         return getattr(span, "native", span)
     return trace.INVALID_SPAN if span is None else context.get(_SPAN_KEY)
@@ -162,7 +186,7 @@ def _otel_span(span: Any, context: dict[str, object]) -> object:
 
 def _with_baggage(span: Any, context: Context) -> Context:
     carried = getattr(getattr(span, "context", None), "_baggage", None)
-    if type(carried) is dict:
+    if carried and type(carried) is dict:
         for key, value in carried.items():
             context = baggage.set_baggage(key, value, context)
     return context

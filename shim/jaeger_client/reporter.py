@@ -13,7 +13,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from shim.pipeline import (
     EXIT_TIMEOUT_MILLIS,
-    global_provider,
+    Processors,
+    applications_provider,
     make_exporter,
     new_provider,
     resource_of,
@@ -118,9 +119,7 @@ class Reporter(BaseReporter):
         self._exporter: SpanExporter | None = None
         self._resource = Resource.get_empty()
         self._provider: TracerProvider | None = None
-        self._known: Any = ()
         self._processors: Any = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]
-        self._wants_starts = False
 
     @property
     def provider(self) -> TracerProvider | None:
@@ -136,18 +135,15 @@ class Reporter(BaseReporter):
             flush_interval=self.flush_interval or None,
             observe=self._count,
         )
-        self._provider = global_provider()
+        self._provider = applications_provider()
         self._is_guest = self._provider is not None
         if self._provider is None:
             self._provider = new_provider(self._resource, self._queue)
         self._processors = self._provider._active_span_processor
-
-    @property
-    def span_started(self) -> Callable[[Any], None] | None:  # type: ignore[override]
-        processors = self._processors
-        if processors._span_processors is not self._known:
-            self._look_at(processors)
-        return self._tell_start if self._wants_starts else None
+        if isinstance(self._processors, Processors):
+            self._processors.when_changed(self._look_for_starts)
+        else:
+            self.span_started = self._tell_start
 
     def report_span(self, span: Span) -> None:
         self._processors.on_end(SdkSpan(span, self._resource))
@@ -166,11 +162,8 @@ class Reporter(BaseReporter):
         threading.Thread(target=flush, name="jaeger2otlp-close", daemon=True).start()
         return future
 
-    def _look_at(self, processors: Any) -> None:
-        self._known = processors._span_processors
-        self._wants_starts = any(
-            type(processor).__module__ not in _NO_OP_STARTS for processor in self._known
-        )
+    def _look_for_starts(self, wanted: bool) -> None:
+        self.span_started = self._tell_start if wanted else None
 
     def _tell_start(self, span: Span) -> None:
         try:
@@ -291,8 +284,6 @@ class _ThroughReporter(SpanExporter):
             exporter.shutdown()
 
 
-# Modules whose processors do nothing in on_start: for them no span has to be shown.
-_NO_OP_STARTS = ("opentelemetry.sdk.trace.export", "shim.batch")
 _SEND_TIMEOUT = 30.0
 
 

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import opentracing
 from opentelemetry import baggage as otel_baggage
 from opentelemetry import trace
-from opentelemetry.context import attach, get_current
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 from shim.codecs import DEBUG, SAMPLED
-from shim.scope import leave
+from shim.scope import attach, get_current, know, leave
 from shim.values import any_value, fields, nanoseconds, scalar, seconds, text
 
 from .span_context import SpanContext
@@ -44,26 +43,7 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
     """What jaeger_client's Span was; also an OpenTelemetry span, so that native code can use it
     as the current one. Nothing it is given raises, nothing changes it after `finish`."""
 
-    _lock: threading.Lock
-
-    __slots__ = (
-        "_attributes",
-        "_dropped_logs",
-        "_dropped_tags",
-        "_links",
-        "_lock",
-        "_logs",
-        "_open",
-        "_parent_is_remote",
-        "_status",
-        "context",
-        "end_time",
-        "finished",
-        "operation_name",
-        "references",
-        "start_time",
-        "tracer",
-    )
+    __slots__ = ("context", "tracer")  # plain attributes where OpenTracing has properties
 
     def __init__(
         self,
@@ -78,24 +58,27 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
         self.tracer = tracer
         self.operation_name = operation_name
         self.start_time = time.time() if start_time is None else seconds(start_time)
-        self.end_time: float | None = None
-        self.finished = False
+        self.end_time: float | None = None  # until finished
         self.references = references
         self._open = True
         self._attributes: dict[str, Any] = {}
         self._logs: list[LogRecord] = []
-        self._links: list[trace.Link] | None = None
-        self._status: trace.Status | None = None
-        self._parent_is_remote = False
-        self._dropped_tags = self._dropped_logs = 0
         if tags:
             for key, value in tags.items():
                 self.set_tag(key, value)
 
+    # Defaults of the class: most spans never set them.
+    _lock: threading.Lock
+    _links: list[trace.Link] | None = None
+    _status: trace.Status | None = None
+    _parent_is_remote = False
+    _dropped_tags = 0
+    _dropped_logs = 0
+
     # The legacy face
 
     def set_operation_name(self, operation_name: str) -> Span:
-        if not self.finished:
+        if self.end_time is None:
             self.operation_name = operation_name
         return self
 
@@ -106,15 +89,23 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
             key = text(key)
         if key == "sampling.priority" and not self._set_sampling_priority(value):
             return self
-        if self.context.flags & SAMPLED and not self.finished:
+        if self.context.flags & SAMPLED and self.end_time is None:
+            kind = type(value)
             tracer = self.tracer
-            if type(value) is not bool:
+            if kind is str:  # the usual case of `scalar`
+                if len(value) > tracer.max_tag_value_length or not value.isascii():
+                    value = text(value, tracer.max_tag_value_length)
+            elif kind is not bool:
                 value = scalar(value, tracer.max_tag_value_length, tracer.max_traceback_length)
-            self._set(key, value)
+            attributes = self._attributes
+            if len(attributes) < MAX_TAGS or key in attributes:
+                attributes[key] = value
+            else:
+                self._dropped_tags += 1
         return self
 
     def log_kv(self, key_values: Mapping[str, Any], timestamp: float | None = None) -> Span:
-        if self.context.flags & SAMPLED and not self.finished:
+        if self.context.flags & SAMPLED and self.end_time is None:
             tracer = self.tracer
             self._add_log(
                 LogRecord(
@@ -135,7 +126,6 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
             logger.warning("Span has already been finished; will not be reported again.")
             return
         self.end_time = time.time() if finish_time is None else seconds(finish_time)
-        self.finished = True
         self.tracer.report_span(self)
 
     def set_baggage_item(self, key: str, value: str | None) -> Span:
@@ -160,6 +150,10 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
     def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
         leave(self, exc_type, exc_val, exc_tb)
         self.finish()
+
+    @property
+    def finished(self) -> bool:
+        return self.end_time is not None
 
     def is_sampled(self) -> bool:
         return bool(self.context.flags & SAMPLED)
@@ -252,7 +246,7 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
         return parent.to_otel()
 
     def is_recording(self) -> bool:
-        return bool(self.context.flags & SAMPLED) and not self.finished
+        return bool(self.context.flags & SAMPLED) and self.end_time is None
 
     def set_attribute(self, key: str, value: Any) -> None:
         if self.is_recording():
@@ -359,3 +353,6 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
         """Never before the start: a clock set back in between must not give a negative duration."""
         end = self.start_time if self.end_time is None else self.end_time
         return max(nanoseconds(end), self.start_time_ns())
+
+
+know(Span)

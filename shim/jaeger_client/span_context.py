@@ -20,16 +20,9 @@ class SpanContext(opentracing.SpanContext):  # type: ignore[misc]
     `is_remote` and `trace_state` are ours: an extracted context, and its W3C tracestate.
     """
 
-    __slots__ = (
-        "_baggage",
-        "_debug_id",
-        "flags",
-        "is_remote",
-        "parent_id",
-        "span_id",
-        "trace_id",
-        "trace_state",
-    )
+    # Defaults of the class: most contexts never set them, and creating one is a hot path.
+    is_remote = False
+    trace_state: TraceState | None = None
 
     def __init__(
         self,
@@ -46,8 +39,6 @@ class SpanContext(opentracing.SpanContext):  # type: ignore[misc]
         self.flags: Any = flags
         self._baggage = baggage
         self._debug_id = debug_id
-        self.is_remote = False
-        self.trace_state: TraceState | None = None
 
     @property
     def baggage(self) -> dict[str, str]:
@@ -61,7 +52,8 @@ class SpanContext(opentracing.SpanContext):  # type: ignore[misc]
         else:
             baggage[key] = value
         changed = SpanContext(self.trace_id, self.span_id, self.parent_id, self.flags, baggage)
-        changed.trace_state = self.trace_state
+        if self.trace_state:
+            changed.trace_state = self.trace_state
         return changed
 
     @property

@@ -107,7 +107,7 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
         scope = self._scope_manager.active
         if self._foreign_manager:
             return innermost(scope)
-        return None if scope is None else scope.span
+        return None if scope is None else scope._span
 
     def start_span(
         self,
@@ -124,7 +124,9 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
         `references`. Times are unix seconds.
         """
         parent = child_of or (None if ignore_active_span else self.active_span)
-        if parent is not None and type(parent) is not SpanContext:
+        if type(parent) is Span:
+            parent = parent.context
+        elif parent is not None and type(parent) is not SpanContext:
             parent = _context_of(parent)
         kept = None
         if references:
@@ -138,11 +140,13 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
 
         if parent is None or not parent.has_trace:
             context, tags = self._root(operation_name, parent, tags)
+        elif is_server and self.one_span_per_rpc:  # Zipkin's way: both sides are one span
+            context = self._child(parent, parent.span_id, parent.parent_id)
         else:
-            context = self._child(parent, joined=is_server and self.one_span_per_rpc)
+            context = self._child(parent, _random.getrandbits(64) or 1, parent.span_id)
         span = Span(context, self, operation_name or "", tags, start_time, kept)
-        if parent is not None:
-            span._parent_is_remote = parent.is_remote
+        if parent is not None and parent.is_remote:
+            span._parent_is_remote = True
         if self._counting:
             self._count_start(span, is_server)
         started = getattr(self.reporter, "span_started", None)
@@ -258,16 +262,11 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
             logger.exception("Sampler failed, trace not sampled")
             return False, {}
 
-    def _child(self, parent: SpanContext, joined: bool) -> SpanContext:
-        baggage = parent._baggage
-        if joined:  # Zipkin's way: the server shares the client's span
-            span_id, parent_id = parent.span_id, parent.parent_id
-        else:
-            span_id, parent_id = self._random_id(64), parent.span_id
-        context = SpanContext(
-            parent.trace_id, span_id, parent_id, parent.flags, dict(baggage) if baggage else None
-        )
-        context.trace_state = parent.trace_state
+    def _child(self, parent: SpanContext, span_id: int, parent_id: int | None) -> SpanContext:
+        # the baggage dict is shared: nobody changes one in place
+        context = SpanContext(parent.trace_id, span_id, parent_id, parent.flags, parent._baggage)
+        if parent.trace_state:
+            context.trace_state = parent.trace_state
         return context
 
     def _count_start(self, span: Span, is_server: bool) -> None:
