@@ -171,7 +171,10 @@ class Server:
         self._server.set_app(app)
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="metrics-endpoint", daemon=True
+            target=self._server.serve_forever,
+            args=(0.05,),  # seconds until a shutdown is noticed
+            name="metrics-endpoint",
+            daemon=True,
         )
         self._thread.start()
 
