@@ -216,32 +216,12 @@ class Process(TBase):
     thrift_spec = _fields((TType.STRING, "service_name"), (TType.LIST, "tags", Tag))
 
 
-class ClientStats(TBase):
-    """What the client lost before it could send (only some clients fill it in)."""
-
-    full_queue_dropped_spans: int = 0
-    too_large_dropped_spans: int = 0
-    failed_to_emit_spans: int = 0
-    thrift_spec = _fields(
-        (TType.I64, "full_queue_dropped_spans"),
-        (TType.I64, "too_large_dropped_spans"),
-        (TType.I64, "failed_to_emit_spans"),
-    )
-
-
 class Batch(TBase):
-    """Spans of one process."""
+    """Spans of one process. The IDL's seqNo and stats, which few clients write, are skipped."""
 
     process: Process = None  # type: ignore[assignment]
     spans: list[Span] = None  # type: ignore[assignment]
-    sequence: int | None = None
-    stats: ClientStats | None = None
-    thrift_spec = _fields(
-        (TType.STRUCT, "process", Process),
-        (TType.LIST, "spans", Span),
-        (TType.I64, "sequence"),
-        (TType.STRUCT, "stats", ClientStats),
-    )
+    thrift_spec = _fields((TType.STRUCT, "process", Process), (TType.LIST, "spans", Span))
 
 
 class _EmitBatch(TBase):
