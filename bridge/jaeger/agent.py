@@ -7,7 +7,8 @@ exporter, and an admin port with metrics, health and the inventory of who still 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -90,6 +91,8 @@ class Agent:
         )
         self._registry = CollectorRegistry()
         self._registry.register(AgentCollector(self))
+        self._closing = threading.Lock()
+        self._closed = self._drained = False
         try:
             self.udp, self.http = self._listen()
         except CannotListen:
@@ -104,14 +107,15 @@ class Agent:
 
     def close(self, drain_seconds: float = 10.0) -> bool:
         """Stops listening and sends what is left. False when not all of it could be sent."""
-        for name in ("http", "sampling"):
-            if name in self.http:
-                self.http[name].close()
-        self.udp.close()
-        drained = self.exporter.drain(drain_seconds)
-        if "admin" in self.http:  # last: who watches sees the drain
-            self.http["admin"].close()
-        return drained
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                _close_all(self.http[name] for name in ("http", "sampling") if name in self.http)
+                self.udp.close()
+                self._drained = self.exporter.drain(drain_seconds)
+                # Last, so that who watches can see the drain.
+                _close_all(self.http[name] for name in ("admin",) if name in self.http)
+        return self._drained
 
     def _listen(self) -> tuple[UdpListener, dict[str, HttpServer]]:
         servers: dict[str, HttpServer] = {}
@@ -190,3 +194,12 @@ class Agent:
                 "destination": self.options.destination.address,
             }
         )
+
+
+def _close_all(servers: Iterable[HttpServer]) -> None:
+    """At once: each takes a moment."""
+    closing = [threading.Thread(target=server.close) for server in servers]
+    for thread in closing:
+        thread.start()
+    for thread in closing:
+        thread.join()

@@ -77,6 +77,7 @@ def _processors(options: Options) -> str:
         "processors:\n"
         "  batch:\n"
         f"    send_batch_size: {options.batch_spans}\n"
+        f"    send_batch_max_size: {options.batch_spans}\n"
         f"    timeout: {options.batch_seconds}s\n"
     )
 

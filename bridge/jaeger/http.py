@@ -23,6 +23,7 @@ MAX_CONNECTIONS = 64
 MAX_BODY_BYTES = 4 * 1024 * 1024  # before and after gzip
 REQUEST_SECONDS = 20.0  # for a whole request, from its first byte to the answer
 IDLE_SECONDS = 60.0  # between requests of a kept connection
+POLL_SECONDS = 0.1
 CLOSE_SECONDS = 3.0  # for requests under way
 CHUNK_BYTES = 64 * 1024
 MAX_TRAILERS = 20
@@ -93,7 +94,10 @@ class HttpServer(ThreadingHTTPServer):
         self._lock = threading.Lock()
         super().__init__((host, port), _Handler)
         self._thread = threading.Thread(
-            target=self.serve_forever, kwargs={"poll_interval": 0.2}, name=name, daemon=True
+            target=self.serve_forever,
+            kwargs={"poll_interval": POLL_SECONDS},
+            name=name,
+            daemon=True,
         )
         self._thread.start()
 
@@ -168,10 +172,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def parse_request(self) -> bool:
         self.server.expect(self.connection, REQUEST_SECONDS, busy=True)
-        if super().parse_request():
-            return True
+        return super().parse_request()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """The base class calls this for what it cannot read as a request."""
         self.server.refused("http", self.client_address[0])
-        return False
+        super().send_error(code, HTTPStatus(code).phrase)
 
     def do_GET(self) -> None:
         self._answer()

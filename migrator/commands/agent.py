@@ -10,8 +10,9 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -40,6 +41,7 @@ refuses them or stays away (failed_spans).
 \b
 Exit status: 0 stopped with everything sent; 1 spans were left at the end; 2 it could not start.
 """
+F = TypeVar("F", bound=Callable[..., Any])
 HELP = {
     "compact": "UDP, thrift compact: Python, Go and Java clients.",
     "binary": "UDP, thrift binary: Node clients.",
@@ -50,7 +52,7 @@ HELP = {
 }
 
 
-class PortType(click.ParamType):
+class PortType(click.ParamType[int | None]):
     """A port number, or `off`."""
 
     name = "port"
@@ -67,94 +69,47 @@ class PortType(click.ParamType):
         return port
 
 
-def _port_options(command: Any) -> Any:
-    for name in reversed(PORTS):
-        command = click.option(
-            f"--{name}-port", type=PortType(), metavar="PORT", default=str(PORTS[name]),
-            show_default=True, help=HELP[name],
-        )(command)  # fmt: skip
+OPTIONS = (
+    click.option("--otlp-endpoint", metavar="URL",
+                 help="Where to send.  [default: OTEL_EXPORTER_OTLP_ENDPOINT, else localhost]"),
+    click.option("--otlp-protocol", type=click.Choice(["grpc", "http"]),
+                 help="[default: OTEL_EXPORTER_OTLP_PROTOCOL, else grpc]"),
+    click.option("--host", default="127.0.0.1", show_default=True,
+                 help="Address to listen on. Nobody is asked for a password: leave loopback with"
+                 " care."),
+    *(click.option(f"--{name}-port", type=PortType(), metavar="PORT", default=str(port),
+                   show_default=True, help=HELP[name]) for name, port in PORTS.items()),
+    click.option("--strategies", type=click.Path(path_type=Path), metavar="FILE",
+                 help="Sampling strategies in Jaeger's JSON format; read again on change."),
+    click.option("--default-sampling", type=click.FloatRange(0, 1), metavar="PROBABILITY",
+                 default=DEFAULT_PROBABILITY, show_default=True,
+                 help="For services that no strategy names."),
+    click.option("--batch-spans", type=click.IntRange(1, 100_000), metavar="N", default=2000,
+                 show_default=True, help="Send a request when so many spans wait ..."),
+    click.option("--batch-seconds", type=click.FloatRange(0.01, 60), metavar="SECONDS",
+                 default=0.2, show_default=True, help="... or so much time has passed."),
+    click.option("--queue-mib", type=click.IntRange(1, 65_536), metavar="MIB", default=64,
+                 show_default=True, help="Memory for spans that wait while the endpoint is away."),
+    click.option("--retry-seconds", type=click.FloatRange(0), metavar="SECONDS", default=300.0,
+                 show_default=True, help="How long a request is tried before it is dropped."),
+    click.option("--drain-seconds", type=click.FloatRange(0), metavar="SECONDS", default=10.0,
+                 show_default=True, help="How long SIGTERM and Ctrl-C wait for what is queued."),
+    click.option("--inventory", is_flag=True,
+                 help="Who still sends to the agent at --host and --admin-port? Then exit."),
+    click.option("--print-collector-config", type=click.Choice(["contrib", "jaeger"]),
+                 is_flag=False, flag_value="contrib", metavar="[contrib|jaeger]",
+                 help="Write the Collector configuration that does the same; then exit."),
+)  # fmt: skip
+
+
+def _options_of(command: F) -> F:
+    for decorate in reversed(OPTIONS):
+        command = decorate(command)
     return command
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--otlp-endpoint",
-    metavar="URL",
-    help="Where to send.  [default: OTEL_EXPORTER_OTLP_ENDPOINT, else localhost]",
-)
-@click.option(
-    "--otlp-protocol",
-    type=click.Choice(["grpc", "http"]),
-    help="[default: OTEL_EXPORTER_OTLP_PROTOCOL, else grpc]",
-)
-@click.option(
-    "--host",
-    default="127.0.0.1",
-    show_default=True,
-    help="Address to listen on. There is no authentication: leave loopback with care.",
-)
-@_port_options
-@click.option(
-    "--strategies",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Sampling strategies in Jaeger's JSON format; read again when it changes.",
-)
-@click.option(
-    "--default-sampling",
-    type=click.FloatRange(0, 1),
-    default=DEFAULT_PROBABILITY,
-    show_default=True,
-    help="Probability for services that no strategy names.",
-)
-@click.option(
-    "--batch-spans",
-    type=click.IntRange(1, 100_000),
-    default=2000,
-    show_default=True,
-    help="Send a request when so many spans wait ...",
-)
-@click.option(
-    "--batch-seconds",
-    type=click.FloatRange(0.01, 60),
-    default=0.2,
-    show_default=True,
-    help="... or so much time has passed.",
-)
-@click.option(
-    "--queue-mib",
-    type=click.IntRange(1, 65_536),
-    default=64,
-    show_default=True,
-    help="Memory for spans that wait while the endpoint is away.",
-)
-@click.option(
-    "--retry-seconds",
-    type=click.FloatRange(0),
-    default=300.0,
-    show_default=True,
-    help="How long one request is tried before its spans are dropped.",
-)
-@click.option(
-    "--drain-seconds",
-    type=click.FloatRange(0),
-    default=10.0,
-    show_default=True,
-    help="How long SIGTERM and Ctrl-C wait for what is queued.",
-)
-@click.option(
-    "--inventory",
-    is_flag=True,
-    help="Ask the agent that runs at --host and --admin-port who still sends; then exit.",
-)
-@click.option(
-    "--print-collector-config",
-    type=click.Choice(["contrib", "jaeger"]),
-    is_flag=False,
-    flag_value="contrib",
-    metavar="[contrib|jaeger]",
-    help="Write the Collector configuration that does the same at scale; then exit.",
-)
+@_options_of
 @click.pass_context
 def agent(ctx: click.Context, /, **chosen: Any) -> None:
     """Receive Jaeger thrift where a jaeger-agent did, and send OTLP.
@@ -169,7 +124,7 @@ def agent(ctx: click.Context, /, **chosen: Any) -> None:
     if chosen["print_collector_config"]:
         click.echo(collector_config(options, chosen["print_collector_config"]), nl=False)
         return
-    ctx.exit(serve(options, chosen["drain_seconds"]))  # fmt: skip
+    ctx.exit(serve(options, chosen["drain_seconds"]))
 
 
 def _options(chosen: dict[str, Any]) -> Options:
