@@ -37,6 +37,8 @@ def argument_of(call: ast.Call, value: ast.expr) -> Argument:
 def slots(file: File, call: ast.Call) -> list[Span]:
     """The place of each argument, with parentheses around it, without its comma."""
     arguments = in_order(call)
+    if not arguments:
+        return []
     text = file.source.text
     begin, stop = _parentheses(file, call)
     commas = [

@@ -35,7 +35,20 @@ ROOTS = {
     "basictracer": "basictracer",
     "opentelemetry.exporter.jaeger": "opentelemetry-exporter-jaeger",
     "opentelemetry.ext.jaeger": "opentelemetry-ext-jaeger",
-}
+    # What OpenTelemetry itself renamed in the time of its Jaeger exporters.
+    "opentelemetry.ext": "opentelemetry-ext",
+    "opentelemetry.sdk.trace.export.BatchExportSpanProcessor": "opentelemetry-sdk",
+    "opentelemetry.sdk.trace.export.SimpleExportSpanProcessor": "opentelemetry-sdk",
+    "opentelemetry.trace.set_preferred_tracer_implementation": "opentelemetry-api",
+    "opentelemetry.trace.tracer_source": "opentelemetry-api",
+    **{
+        f"opentelemetry.sdk.environment_variables.OTEL_EXPORTER_JAEGER_{name}": "opentelemetry-sdk"
+        for name in (
+            "AGENT_HOST", "AGENT_PORT", "ENDPOINT", "USER", "PASSWORD", "TIMEOUT", "CERTIFICATE",
+            "GRPC_INSECURE", "AGENT_SPLIT_OVERSIZED_BATCHES",
+        )
+    },
+}  # fmt: skip
 
 # One name for what is reachable under several. Longest prefix first.
 ALIASES = {

@@ -1,0 +1,290 @@
+"""OpenTelemetry's removed Jaeger exporters become the OTLP exporter."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from codemods.edits import Part
+from codemods.emit import is_none, rewrite_arguments
+from codemods.model import Safety
+from codemods.registry import define
+from codemods.setup import EXPORTERS, RESOURCES, exporter_call, url
+from codemods.site import CannotRewrite, Change, File, Report, Site, tight
+
+rule = define(
+    code="JO801",
+    title="the removed Jaeger exporters of OpenTelemetry",
+    url="https://opentelemetry.io/blog/2022/jaeger-native-otlp/",
+    safety=Safety.SAFE,
+    explanation="""\
+The Jaeger exporters left OpenTelemetry in 1.22 (2023); Jaeger takes OTLP itself since 1.35. The
+host stays and the port becomes OTLP's: 4317 for gRPC, 4318 for HTTP (`--protocol`). The agent's
+host is often a sidecar that is gone from Jaeger v2: check that a collector listens there.
+A collector URL that is only known at run time is passed on with `--unsafe`, since it must then name
+an OTLP endpoint. `max_tag_value_length` is OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT now, and a
+`service_name` moves to the provider's resource.
+""",
+    examples=(
+        (
+            """\
+from opentelemetry import trace
+from opentelemetry.exporter.jaeger.thrift import JaegerExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+provider = TracerProvider()
+exporter = JaegerExporter(agent_host_name="jaeger", agent_port=6831)
+provider.add_span_processor(BatchSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+""",
+            """\
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+provider = TracerProvider()
+exporter = OTLPSpanExporter(endpoint="http://jaeger:4317", insecure=True)
+provider.add_span_processor(BatchSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+""",
+        ),
+    ),
+)
+
+OLD = ("opentelemetry.exporter.jaeger.JaegerSpanExporter",
+       "opentelemetry.ext.jaeger.JaegerSpanExporter")  # fmt: skip
+THRIFT = "opentelemetry.exporter.jaeger.thrift.JaegerExporter"
+GRPC = "opentelemetry.exporter.jaeger.proto.grpc.JaegerExporter"
+
+# The parameters of each in the order of their position.
+PARAMETERS = {
+    **dict.fromkeys(OLD, ("service_name", "agent_host_name", "agent_port")),
+    THRIFT: ("agent_host_name", "agent_port", "collector_endpoint", "username", "password",
+             "max_tag_value_length", "udp_split_oversized_batches", "timeout"),
+    GRPC: ("collector_endpoint", "insecure", "credentials", "max_tag_value_length", "timeout"),
+}  # fmt: skip
+UNDERSTOOD = {
+    "service_name", "agent_host_name", "agent_port", "collector_endpoint", "endpoint",
+    "collector_host_name", "collector_port", "collector_protocol", "username", "password",
+    "insecure", "credentials", "max_tag_value_length", "udp_split_oversized_batches", "timeout",
+    "transport_format",
+}  # fmt: skip
+
+# A collector's URL with "\0" for what is only known at run time.
+_URL = re.compile(r"(?:(https?)://)?([^:/@?]+)(?::[^/?]*)?(?:/(?:api/traces)?)?(?:\?.*)?")
+
+_LIMIT = "Set OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT to what max_tag_value_length was."
+
+
+@rule.symbol(*OLD, THRIFT, GRPC)
+def exporter(site: Site) -> Change | Report:
+    if site.call is None:
+        return _reference(site)
+    arguments = {
+        name: value
+        for name, value in site.arguments(*PARAMETERS[site.construct]).items()
+        if not is_none(value)
+    }
+    if unknown := arguments.keys() - UNDERSTOOD:
+        raise CannotRewrite(f"the exporter's argument {min(unknown)} is not known")
+    change = site.change("exports by OTLP")
+    if "max_tag_value_length" in arguments:
+        change.advice = _LIMIT
+    target = _exporter(site, change, arguments)
+    if service := arguments.get("service_name"):
+        _name_service(site, change, service)
+    return change.replace(site.call, *target)
+
+
+def _exporter(site: Site, change: Change, arguments: dict[str, ast.expr]) -> tuple[Part, ...]:
+    """The OTLP exporter's call, with what it has in common with the old one."""
+    extra: list[Part] = []
+    if "credentials" in arguments:
+        if site.options.protocol != "grpc":
+            raise CannotRewrite("credentials belong to gRPC: run with --protocol grpc")
+        extra += [", credentials=", arguments["credentials"]]
+    if "username" in arguments and "password" in arguments:
+        encode = change.use("base64", "b64encode")
+        user, password = arguments["username"], arguments["password"]
+        extra += [
+            ', headers={"authorization": "Basic " + ',
+            f'{encode}("{{}}:{{}}".format(', user, ", ", password, ").encode()).decode()}",
+        ]  # fmt: skip
+    if "timeout" in arguments:
+        extra += [", timeout=", arguments["timeout"]]
+    call = list(_destination(site, change, arguments))
+    if not extra:
+        return tuple(call)
+    head = "".join(part for part in call if isinstance(part, str))
+    if head.endswith("()"):
+        extra[0] = str(extra[0]).removeprefix(", ")
+    assert isinstance(call[-1], str)
+    return (*call[:-1], call[-1].removesuffix(")"), *extra, ")")
+
+
+def _destination(site: Site, change: Change, arguments: dict[str, ast.expr]) -> tuple[Part, ...]:
+    """`OTLPSpanExporter(endpoint=...)`."""
+    endpoint = arguments.get("collector_endpoint") or arguments.get("endpoint")
+    if "collector_host_name" in arguments:
+        return exporter_call(change, arguments["collector_host_name"])
+    if endpoint is None or site.options.endpoint_from_env:
+        return exporter_call(change, arguments.get("agent_host_name"))
+    return _collector(site, change, endpoint, arguments)
+
+
+def _collector(
+    site: Site, change: Change, endpoint: ast.expr, arguments: dict[str, ast.expr]
+) -> tuple[Part, ...]:
+    file, protocol = site.file, site.options.protocol
+    name = change.use(EXPORTERS[protocol], "OTLPSpanExporter")
+    insecure = _insecure(site, arguments)
+    found = _host_of(file, endpoint)
+    if found is None:
+        port = "4317" if protocol == "grpc" else "4318"
+        change.unsafe = f"`{file.text(endpoint)}` names an OTLP endpoint (port {port}) at run time"
+        option: tuple[Part, ...] = (", insecure=", *insecure) if protocol == "grpc" else ()
+        return (f"{name}(endpoint=", endpoint, *option, ")")
+    scheme, host = found
+    if not scheme:
+        scheme = "https" if _is_secure(insecure) else "http"
+    tail = ":4317" if protocol == "grpc" else ":4318/v1/traces"
+    option = (", insecure=True",) if protocol == "grpc" and scheme == "http" else ()
+    if isinstance(host, str):
+        return (f'{name}(endpoint="{scheme}://{host}{tail}"', *option, ")")
+    parts = url(file, host, tail)
+    if scheme == "https":
+        parts = tuple(
+            part.replace("http://", "https://", 1) if isinstance(part, str) else part
+            for part in parts
+        )
+    return (f"{name}(endpoint=", *parts, *option, ")")
+
+
+def _insecure(site: Site, arguments: dict[str, ast.expr]) -> tuple[Part, ...]:
+    """What the gRPC exporter was told, or what a thrift URL without a scheme means."""
+    if "insecure" in arguments:
+        return (arguments["insecure"],)
+    return ("False",) if site.construct == GRPC else ("True",)
+
+
+def _is_secure(insecure: tuple[Part, ...]) -> bool:
+    (said,) = insecure
+    if isinstance(said, ast.Constant):
+        return not said.value
+    return said == "False"
+
+
+# What a collector's URL says, however it is put together.
+
+
+def _host_of(file: File, node: ast.expr) -> tuple[str, str | ast.expr] | None:
+    """Scheme and host of a URL that is a literal or is put together here; None otherwise."""
+    parts = _pieces(node)
+    if parts is None:
+        return None
+    text = "".join(part if isinstance(part, str) else "\0" for part in parts)
+    match = _URL.fullmatch(text)
+    if match is None:
+        return None
+    scheme, host = match.group(1) or "", match.group(2)
+    if host == "\0":
+        inner = [part for part in parts if isinstance(part, ast.expr)]
+        return scheme, inner[0]
+    return (scheme, host) if "\0" not in host else None
+
+
+def _pieces(node: ast.expr) -> list[str | ast.expr] | None:
+    match node:
+        case ast.Constant(value=str() as text):
+            return [text]
+        case ast.JoinedStr(values=values):
+            return [one for value in values for one in _field(value)]
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            one, other = _pieces(left) or [left], _pieces(right) or [right]
+            return [*one, *other]
+        case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mod(), right=right):
+            values = right.elts if isinstance(right, ast.Tuple) else [right]
+            return _filled(re.split(r"%[sdr]", text), values)
+        case ast.Call(
+            func=ast.Attribute(value=ast.Constant(value=str() as text), attr="format"),
+            args=values,
+            keywords=[],
+        ):
+            return _filled(re.split(r"\{\d?\}", text), values)
+    return None
+
+
+def _field(value: ast.expr) -> list[str | ast.expr]:
+    if isinstance(value, ast.FormattedValue):
+        return [value.value]
+    return [str(value.value)] if isinstance(value, ast.Constant) else [value]
+
+
+def _filled(texts: list[str], values: list[ast.expr]) -> list[str | ast.expr] | None:
+    if len(texts) != len(values) + 1:
+        return None
+    found: list[str | ast.expr] = [texts[0]]
+    for value, text in zip(values, texts[1:], strict=True):
+        found += [value, text]
+    return found
+
+
+# The rest of the file.
+
+
+def _name_service(site: Site, change: Change, service: ast.expr) -> None:
+    """Give the service's name to the one provider of the file."""
+    file = site.file
+    providers = [
+        node
+        for node in file.nodes
+        if isinstance(node, ast.Call)
+        and (getattr(node.func, "id", "") or getattr(node.func, "attr", "")) == "TracerProvider"
+    ]
+    if len(providers) != 1:
+        raise CannotRewrite("its service_name belongs to a TracerProvider that is not in this file")
+    (provider,) = providers
+    if any(keyword.arg in ("resource", None) for keyword in provider.keywords) or provider.args:
+        raise CannotRewrite("the provider's resource and the exporter's service_name differ")
+    here = file.function(site.node) is file.function(provider)
+    if not isinstance(service, ast.Constant) and not (here and isinstance(service, ast.Name)):
+        raise CannotRewrite("its service_name cannot be moved to the provider")
+    resource = change.use(RESOURCES, "Resource")
+    rewrite_arguments(
+        change,
+        provider,
+        {},
+        [(f'resource={resource}.create({{"service.name": ', *tight(file, service), "})")],
+    )
+
+
+def _reference(site: Site) -> Change | Report:
+    """The class itself: in an annotation or `isinstance` it is the OTLP exporter's now."""
+    parent = site.file.parents[site.node]
+    annotation = isinstance(parent, ast.arg | ast.AnnAssign) or getattr(parent, "returns", 0)
+    checked = isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "isinstance"
+    if not (annotation or checked):
+        return Report(
+            "the exporter class is passed on without being called",
+            "Build an OTLPSpanExporter where this class is instantiated.",
+        )
+    change = site.change("the OTLP exporter's type")
+    return change.replace(
+        site.node, change.use(EXPORTERS[site.options.protocol], "OTLPSpanExporter")
+    )
+
+
+@rule.member("jaeger_exporter", "export", "shutdown", "force_flush")
+def method(site: Site) -> Change:
+    return site.change("the OTLP exporter has it too").replace(site.node, site.node)
+
+
+@rule.string(r"opentelemetry\.exporter\.jaeger(\.\w+)*")
+def by_name(site: Site) -> Report:
+    return Report(
+        "the exporter is loaded by name at run time",
+        "Load OTLPSpanExporter of opentelemetry.exporter.otlp.proto.grpc.trace_exporter instead; "
+        "its arguments are endpoint, insecure, credentials, headers and timeout.",
+    )

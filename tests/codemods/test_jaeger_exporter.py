@@ -1,0 +1,237 @@
+"""The removed Jaeger exporters of OpenTelemetry, of all five eras."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemods.helpers import check, check_noop, check_untouched, left
+
+GRPC = "from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter"
+HTTP = "from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter"
+THRIFT = "from opentelemetry.exporter.jaeger.thrift import JaegerExporter"
+PROTO = "from opentelemetry.exporter.jaeger.proto.grpc import JaegerExporter"
+
+
+def test_an_exporter_of_that_name_from_elsewhere_is_left_alone() -> None:
+    check_untouched("""\
+        from mycompany.tracing import JaegerExporter
+
+        exporter = JaegerExporter(agent_host_name="jaeger")
+        """)
+
+
+def test_arguments_known_only_at_run_time_are_reported() -> None:
+    result = check_noop(f"""\
+        {THRIFT}
+
+        exporter = JaegerExporter(**options)
+        """)
+    assert left(result)[-1] == "3: opentelemetry.exporter.jaeger.thrift.JaegerExporter"
+
+
+def test_a_class_that_is_passed_on_is_reported() -> None:
+    check_noop(f"""\
+        {THRIFT}
+
+        EXPORTERS = {{"jaeger": JaegerExporter}}
+        """)
+
+
+def test_a_class_loaded_by_name_is_reported() -> None:
+    result = check_noop("""\
+        import importlib
+
+        module = importlib.import_module("opentelemetry.exporter.jaeger.thrift")
+        """)
+    assert "loaded by name" in result.findings[0].message
+
+
+def test_no_arguments_leave_the_endpoint_to_the_environment() -> None:
+    check(f"{THRIFT}\n\nx = JaegerExporter()\n", f"{GRPC}\n\nx = OTLPSpanExporter()\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "after"),
+    [
+        ('agent_host_name="j", agent_port=6831', 'endpoint="http://j:4317", insecure=True'),
+        ('"j", 6831', 'endpoint="http://j:4317", insecure=True'),
+        ("agent_host_name=host", 'endpoint=f"http://{host}:4317", insecure=True'),
+        (
+            'agent_host_name="j", udp_split_oversized_batches=True, timeout=5',
+            'endpoint="http://j:4317", insecure=True, timeout=5',
+        ),
+        ("timeout=5", "timeout=5"),
+        (
+            'collector_endpoint="http://j:14268/api/traces?format=jaeger.thrift"',
+            'endpoint="http://j:4317", insecure=True',
+        ),
+        (
+            'collector_endpoint=f"http://{host}:{port}/api/traces?format=jaeger.thrift"',
+            'endpoint=f"http://{host}:4317", insecure=True',
+        ),
+        (
+            'collector_endpoint="http://" + host + ":14268/api/traces"',
+            'endpoint=f"http://{host}:4317", insecure=True',
+        ),
+        (
+            'collector_endpoint="http://%s:%d/api/traces" % (host, port)',
+            'endpoint=f"http://{host}:4317", insecure=True',
+        ),
+        (
+            'collector_endpoint="http://{}:14268/api/traces".format(host)',
+            'endpoint=f"http://{host}:4317", insecure=True',
+        ),
+        ('collector_endpoint="https://j/api/traces"', 'endpoint="https://j:4317"'),
+    ],
+)
+def test_thrift(arguments: str, after: str) -> None:
+    check(
+        f"{THRIFT}\n\nx = JaegerExporter({arguments})\n",
+        f"{GRPC}\n\nx = OTLPSpanExporter({after})\n",
+    )
+
+
+def test_protocol_http() -> None:
+    check(
+        f'{THRIFT}\n\nx = JaegerExporter(agent_host_name="j")\n',
+        f'{HTTP}\n\nx = OTLPSpanExporter(endpoint="http://j:4318/v1/traces")\n',
+        protocol="http",
+    )
+
+
+def test_endpoint_from_env() -> None:
+    check(
+        f'{THRIFT}\n\nx = JaegerExporter(agent_host_name="j", timeout=3)\n',
+        f"{GRPC}\n\nx = OTLPSpanExporter(timeout=3)\n",
+        endpoint_from_env=True,
+    )
+
+
+def test_user_and_password_become_a_header() -> None:
+    check(
+        f'{THRIFT}\n\nx = JaegerExporter(collector_endpoint="http://j/api/traces", '
+        "username=user, password=password)\n",
+        f"from base64 import b64encode\n{GRPC}\n\n"
+        'x = OTLPSpanExporter(endpoint="http://j:4317", insecure=True, headers={"authorization": '
+        '"Basic " + b64encode("{}:{}".format(user, password).encode()).decode()})\n',
+    )
+
+
+def test_a_collector_known_only_at_run_time_needs_unsafe() -> None:
+    before = f"{THRIFT}\n\nx = JaegerExporter(collector_endpoint=settings.URL)\n"
+    check_noop(before)
+    check(
+        before,
+        f"{GRPC}\n\nx = OTLPSpanExporter(endpoint=settings.URL, insecure=True)\n",
+        unsafe=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "after"),
+    [
+        (
+            'collector_endpoint="j:14250", insecure=True',
+            'endpoint="http://j:4317", insecure=True',
+        ),
+        ('collector_endpoint="j:14250"', 'endpoint="https://j:4317"'),
+        ('endpoint="http://j:14250", insecure=True', 'endpoint="http://j:4317", insecure=True'),
+        (
+            'collector_endpoint="j:14250", credentials=credentials',
+            'endpoint="https://j:4317", credentials=credentials',
+        ),
+    ],
+)
+def test_grpc(arguments: str, after: str) -> None:
+    check(
+        f"{PROTO}\n\nx = JaegerExporter({arguments})\n",
+        f"{GRPC}\n\nx = OTLPSpanExporter({after})\n",
+    )
+
+
+def test_credentials_need_grpc() -> None:
+    check_noop(f"{PROTO}\n\nx = JaegerExporter(credentials=c)\n", protocol="http")
+
+
+def test_two_exporters_under_aliases() -> None:
+    check(
+        """\
+        from opentelemetry.exporter.jaeger.proto.grpc import JaegerExporter as GrpcJaegerExporter
+        from opentelemetry.exporter.jaeger.thrift import JaegerExporter as ThriftJaegerExporter
+
+        if mode == "grpc":
+            exporter = GrpcJaegerExporter(collector_endpoint="j:14250", insecure=True)
+        else:
+            exporter = ThriftJaegerExporter(agent_host_name="j")
+        """,
+        f"""\
+        {GRPC}
+
+        if mode == "grpc":
+            exporter = OTLPSpanExporter(endpoint="http://j:4317", insecure=True)
+        else:
+            exporter = OTLPSpanExporter(endpoint="http://j:4317", insecure=True)
+        """,
+    )
+
+
+def test_the_old_exporters_service_name_moves_to_the_resource() -> None:
+    check(
+        """\
+        from opentelemetry import trace
+        from opentelemetry.ext import jaeger
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchExportSpanProcessor
+
+        trace.set_tracer_provider(TracerProvider())
+        exporter = jaeger.JaegerSpanExporter(
+            service_name="a", agent_host_name="j", agent_port=6831
+        )
+        trace.get_tracer_provider().add_span_processor(BatchExportSpanProcessor(exporter))
+        """,
+        f"""\
+        from opentelemetry import trace
+        {GRPC}
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.sdk.trace import TracerProvider
+
+        trace.set_tracer_provider(TracerProvider(resource=Resource.create({{"service.name": "a"}})))
+        exporter = OTLPSpanExporter(endpoint="http://j:4317", insecure=True)
+        trace.get_tracer_provider().add_span_processor(BatchSpanProcessor(exporter))
+        """,
+    )
+
+
+def test_a_service_name_without_a_provider_is_reported() -> None:
+    check_noop("""\
+        from opentelemetry.exporter.jaeger import JaegerSpanExporter
+
+        exporter = JaegerSpanExporter(service_name="shop")
+        """)
+
+
+def test_methods_of_the_exporter_stay() -> None:
+    check(
+        f"{THRIFT}\n\nx = JaegerExporter()\nx.shutdown()\n",
+        f"{GRPC}\n\nx = OTLPSpanExporter()\nx.shutdown()\n",
+    )
+
+
+def test_names_of_environment_variables_stay_what_they_are() -> None:
+    check(
+        """\
+        import os
+
+        from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_JAEGER_AGENT_HOST
+        from opentelemetry.exporter.jaeger.thrift import JaegerExporter
+
+        host = os.environ[OTEL_EXPORTER_JAEGER_AGENT_HOST]
+        """,
+        """\
+        import os
+
+
+        host = os.environ["OTEL_EXPORTER_JAEGER_AGENT_HOST"]
+        """,
+    )
