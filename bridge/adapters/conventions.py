@@ -30,6 +30,10 @@ WATCH_RESTARTS = "adapter.watch.restarts"
 LOCK_WAIT = "adapter.lock.wait"
 LOCK_ACQUIRED = "adapter.lock.acquired"
 
+# --- health checks
+HEALTH_CHECK = "health.check"
+HEALTH_STATUS = "health.status"  # pass, warn, fail
+
 # --- etcd
 ETCD_FOUND = "etcd.found"
 ETCD_KEY = "etcd.key"  # what the key policy shows of it

@@ -29,7 +29,7 @@ Translate: TypeAlias = Callable[[BaseException], "AdapterError | None"]
 
 _W3C = TraceContextTextMapPropagator()
 # The plain key is the one that is not private to a package; instrumentations honour both.
-_SUPPRESS = "suppress_instrumentation"
+SUPPRESS = "suppress_instrumentation"
 _UNEXPECTED = "an unexpected error; its type is in error.type"
 
 
@@ -62,17 +62,19 @@ class Tracing:
     ) -> Call:
         """`with tracing.call("get config/", {...}) as call:` around one call to the server."""
         parent = context_api.get_current()
+        if parent.get(SUPPRESS):
+            return self.untraced(translate)
         span = self._tracer.start_span(name, parent, SpanKind.CLIENT, attributes)
         context = trace.set_span_in_context(span, parent)
         if self.transport_spans:
             context = baggage.clear(context)
         else:
-            context = context_api.set_value(_SUPPRESS, True, context)
+            context = context_api.set_value(SUPPRESS, True, context)
         return Call(span, context, translate)
 
     def untraced(self, translate: Translate = _no_translation) -> Call:
         """A call that makes no span: heartbeats and blocking reads. Its errors are translated."""
-        return Call(trace.INVALID_SPAN, Context({_SUPPRESS: True}), translate)
+        return Call(trace.INVALID_SPAN, Context({SUPPRESS: True}), translate)
 
     def background(
         self, name: str, origin: SpanContext | None, attributes: Attributes | None = None

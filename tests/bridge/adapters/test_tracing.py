@@ -1,7 +1,7 @@
 import pytest
 from opentelemetry import baggage, trace
 from opentelemetry import context as context_api
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled, suppress_instrumentation
 from opentelemetry.trace import SpanKind, StatusCode
 
 from bridge.adapters.conventions import SCHEMA_URL
@@ -98,6 +98,14 @@ def test_transport_spans_are_suppressed_unless_wanted(telemetry):
         with tracing.call("get", {}):
             assert is_instrumentation_enabled() is wanted
         assert is_instrumentation_enabled()
+
+
+def test_a_call_in_suppressed_work_makes_no_span_and_sends_no_context(tracing, telemetry):
+    headers = {}
+    with suppress_instrumentation(), tracing.call("get", {}) as call:
+        call.inject(headers)
+    assert telemetry.spans() == []
+    assert headers == {}
 
 
 def test_with_transport_spans_the_transport_sees_no_baggage(telemetry):
