@@ -46,6 +46,7 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BINARY_HEAD = struct.Struct(">QQQQBI")
 _LENGTH = struct.Struct(">I")
 _LOW_64 = (1 << 64) - 1
+_new = tuple.__new__  # of a NamedTuple: its own takes twice as long
 
 
 class WireError(ValueError):
@@ -76,7 +77,8 @@ def safe_flags(flags: int) -> int:
 
 def format_trace(trace_id: int, span_id: int, parent_id: int | None, flags: int) -> str:
     """The value of `uber-trace-id` as jaeger-client for Python writes it: no leading zeros."""
-    return f"{trace_id:x}:{span_id:x}:{parent_id or 0:x}:{_SAFE_FLAGS[flags & 0x0F]:x}"
+    # `%` is twice as fast as an f-string here
+    return "%x:%x:%x:%x" % (trace_id, span_id, parent_id or 0, _SAFE_FLAGS[flags & 0x0F])  # noqa: UP031
 
 
 def format_trace_padded(trace_id: int, span_id: int, parent_id: int | None, flags: int) -> str:
@@ -106,7 +108,7 @@ def parse_trace(value: str) -> Ids:
     trace_id, span_id = int(trace, 16), int(span, 16)
     if not trace_id or not span_id:
         raise WireError(f'trace context with an id of zero "{value}"')
-    return Ids(trace_id, span_id, int(parent, 16), int(flags, 16))
+    return _new(Ids, (trace_id, span_id, int(parent, 16), int(flags, 16)))
 
 
 class TextFormat:
@@ -118,6 +120,7 @@ class TextFormat:
     """
 
     __slots__ = (
+        "_names",
         "baggage_header",
         "baggage_prefix",
         "debug_id_header",
@@ -139,6 +142,7 @@ class TextFormat:
         self.baggage_prefix = _header_name(baggage_header_prefix)
         self.debug_id_header = _header_name(debug_id_header)
         self.baggage_header = _header_name(baggage_header)
+        self._names = {self.trace_header, self.debug_id_header, self.baggage_header}
 
     def baggage_headers(self, baggage: Mapping[str, Any]) -> list[tuple[str, str]]:
         """One header for each baggage item; keys and values may be bytes, values anything."""
@@ -167,11 +171,13 @@ class TextFormat:
                 room -= len(text)
                 if room >= 0 and len(baggage) < MAX_BAGGAGE_ITEMS:
                     baggage[name[len(prefix) :]] = self._baggage_value(text)
+            elif name not in self._names:
+                continue
             elif name == self.debug_id_header:
                 debug_id = self._decoded(_text(value))[:MAX_DEBUG_ID] or None
-            elif name == self.baggage_header:
+            else:
                 baggage.update(_baggage_list(self._decoded(_text(value)[:MAX_BAGGAGE_BYTES])))
-        return TextFields(trace, baggage, debug_id)
+        return _new(TextFields, (trace, baggage, debug_id))
 
     def _baggage_value(self, text: str) -> str:
         """A bare `+` is a blank: Go and Java write it so, and all clients write `+` as `%2B`."""

@@ -66,11 +66,12 @@ class ContextScope(opentracing.Scope):  # type: ignore[misc]
         self._closed = False
         self._previous = previous = get_current()
         context = Context(previous)
-        self._current = current = _otel_span(span, previous)
+        current = span if type(span) in _own_spans else _otel_span(span, previous)
+        self._current = current
         # Context refuses changes; this one nobody else has seen yet, and a second copy costs
         _set(context, manager._key, self)
         _set(context, _SPAN_KEY, current)
-        attach(_with_baggage(span, context))
+        attach(_with_baggage(span, context) if _carries_baggage(span) else context)
 
     def close(self) -> None:
         """Ends the period, and the span if it was activated so. Only the active scope can."""
@@ -93,7 +94,8 @@ class ContextScope(opentracing.Scope):  # type: ignore[misc]
         return scope
 
     def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
-        leave(self._span, exc_type, exc_val, exc_tb)
+        if exc_val is not None:
+            leave(self._span, exc_type, exc_val, exc_tb)
         self.close()
 
 
@@ -177,16 +179,21 @@ _set = dict.__setitem__
 
 def _otel_span(span: Any, context: Mapping[str, object]) -> object:
     """What becomes current: the span itself; nothing for `activate(None)`; no change for a mock."""
-    if type(span) in _own_spans:
-        return span
     if isinstance(span, trace.Span):
         return getattr(span, "native", span)
     return trace.INVALID_SPAN if span is None else context.get(_SPAN_KEY)
 
 
+def _carries_baggage(span: Any) -> bool:
+    try:
+        return bool(span.context._baggage)
+    except AttributeError:  # None, or a span of another library
+        return False
+
+
 def _with_baggage(span: Any, context: Context) -> Context:
-    carried = getattr(getattr(span, "context", None), "_baggage", None)
-    if carried and type(carried) is dict:
+    carried = span.context._baggage if _carries_baggage(span) else None
+    if isinstance(carried, dict):  # no dict on a mock
         for key, value in carried.items():
             context = baggage.set_baggage(key, value, context)
     return context

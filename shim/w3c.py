@@ -25,9 +25,9 @@ def w3c_wanted() -> bool:
 
 def write_traceparent(context: SpanContext, carrier: Any) -> None:
     """Of the flags only sampled is written: Jaeger's others mean something else in W3C."""
-    carrier[_TRACEPARENT] = (
-        f"00-{context.trace_id:032x}-{context.span_id:016x}-0{context.flags & 1}"
-    )
+    trace_id = context.trace_id.to_bytes(16, "big").hex()
+    span_id = context.span_id.to_bytes(8, "big").hex()
+    carrier[_TRACEPARENT] = f"00-{trace_id}-{span_id}-0{context.flags & 1}"
     if context.trace_state:
         carrier[_TRACESTATE] = context.trace_state.to_header()
 

@@ -59,10 +59,10 @@ class TextCodec(Codec):
     def inject(self, span_context: SpanContext, carrier: MutableMapping[str, str]) -> None:
         if not hasattr(carrier, "items"):
             raise InvalidCarrierException("carrier not a collection")
-        carrier[self.trace_id_header] = span_context_to_string(
+        carrier[self.trace_id_header] = wire.format_trace(
             span_context.trace_id, span_context.span_id, span_context.parent_id, span_context.flags
         )
-        if span_context.baggage:
+        if span_context._baggage:
             for header, value in self._format.baggage_headers(span_context.baggage):
                 carrier[header] = value
 
@@ -71,8 +71,7 @@ class TextCodec(Codec):
             raise InvalidCarrierException("carrier not a collection")
         trace, baggage, debug_id = self._format.read(carrier.items())
         if trace is not None:
-            ids = span_context_from_string(trace)
-            return SpanContext(*ids, baggage, debug_id)
+            return SpanContext(*span_context_from_string(trace), baggage, debug_id)
         if not baggage and not debug_id:
             return None
         return SpanContext(None, None, None, None, baggage, debug_id)
@@ -186,13 +185,13 @@ def span_context_to_string(trace_id: int, span_id: int, parent_id: int | None, f
 def span_context_from_string(value: Any) -> tuple[int, int, int | None, int]:
     """Trace id, span id, parent id (None without) and flags of an `uber-trace-id` value, or of
     a list holding one. Raises SpanContextCorruptedException."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
     try:
-        trace_id, span_id, parent_id, flags = wire.parse_trace(value)
+        ids = wire.parse_trace(value)
     except wire.WireError as error:
+        if isinstance(value, list) and len(value) == 1:
+            return span_context_from_string(value[0])
         raise SpanContextCorruptedException(str(error)) from error
-    return trace_id, span_id, parent_id or None, flags
+    return ids if ids[2] else (ids[0], ids[1], None, ids[3])
 
 
 def header_to_hex(header: Any) -> int:

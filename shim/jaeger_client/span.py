@@ -85,6 +85,8 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
     def set_tag(self, key: str, value: Any) -> Span:
         """Records a tag, under the value's type or as text. `sampling.priority` above 0 makes
         this a debug trace, 0 takes it out."""
+        if not self.context.flags & SAMPLED and type(key) is str and key != "sampling.priority":
+            return self  # what follows says the same, slower
         if type(key) is not str or not key.isascii():
             key = text(key)
         if key == "sampling.priority" and not self._set_sampling_priority(value):

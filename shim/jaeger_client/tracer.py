@@ -181,7 +181,7 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
             raise UnsupportedFormatException(format)
         if isinstance(span_context, Span):
             span_context = span_context.context
-        if not isinstance(span_context, SpanContext):
+        if type(span_context) is not SpanContext and not isinstance(span_context, SpanContext):
             raise ValueError(f"Expecting Jaeger SpanContext, not {type(span_context)}")
         try:
             codec.inject(span_context=span_context, carrier=carrier)
