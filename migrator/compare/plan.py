@@ -151,7 +151,8 @@ def _side(
     where = f"{path} [{label}]"
     if "run" not in side:
         raise CouldNotRun(f"{where}: `run` names the program to run")
-    folder = path.parent / side.get("folder", ".")
+    beside = label if (path.parent / label).is_dir() else "."
+    folder = path.parent / side.get("folder", beside)
     if not folder.is_dir():
         raise CouldNotRun(f"{where}: {folder} is no folder")
 

@@ -145,21 +145,23 @@ def drain(reporter: Any, done: Any) -> None:
     emptied.add_done_callback(lambda _: done.set())
 
 
-def hurry_batches(module: Any) -> None:
-    processors = []
+def hurry_batches(cls_name: Any, **hurried: Any) -> Any:
+    def patch(module: Any) -> None:
+        processors = []
 
-    def change(arguments: Any, names: Any) -> None:
-        processors.append((os.getpid(), arguments["self"]))
-        arguments["schedule_delay_millis"] = DELAY * 1000
-        arguments["max_queue_size"] = QUEUE
+        def change(arguments: Any, names: Any) -> None:
+            processors.append((os.getpid(), arguments["self"]))
+            arguments.update(hurried)
 
-    def flush() -> None:
-        for pid, processor in processors:
-            if pid == os.getpid():
-                processor.force_flush(FLUSH * 1000)
+        def flush() -> None:
+            for pid, processor in processors:
+                if pid == os.getpid():
+                    processor.force_flush(FLUSH * 1000)
 
-    change_arguments(module.BatchSpanProcessor, change)
-    before_the_end(flush)
+        change_arguments(getattr(module, cls_name), change)
+        before_the_end(flush)
+
+    return patch
 
 
 FLUSHES = []  # type: list[Any]
@@ -202,27 +204,34 @@ def terminated(number: Any, frame: Any) -> None:
 # Chance taken out of sampling
 
 
-def jaeger_samplers(module: Any) -> None:
-    """What a sampler would leave to chance or to a rate is sampled; its tags stay."""
+def every_trace(method: Any) -> Any:
+    """What a Jaeger sampler would leave to chance or to a rate is sampled; its tags stay."""
+
+    def patch(module: Any) -> None:
+        for name in CHANCY:
+            if hasattr(module, name):
+                always(getattr(module, name))
 
     def always(cls: Any) -> None:
-        original = cls.is_sampled
+        original = getattr(cls, method)
 
-        def is_sampled(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def decide(self: Any, *args: Any, **kwargs: Any) -> Any:
             if getattr(self, "rate", None) == 0:
                 return original(self, *args, **kwargs)
             said(self)
             return True, self._tags
 
-        cls.is_sampled = is_sampled
+        setattr(cls, method, decide)
 
-    for name in (
-        "ProbabilisticSampler",
-        "RateLimitingSampler",
-        "GuaranteedThroughputProbabilisticSampler",
-    ):
-        if hasattr(module, name):
-            always(getattr(module, name))
+    return patch
+
+
+CHANCY = (
+    "ProbabilisticSampler",
+    "RateLimitingSampler",
+    "GuaranteedThroughputProbabilisticSampler",
+    "GuaranteedThroughputSampler",
+)
 
 
 def otel_samplers(module: Any) -> None:
@@ -267,28 +276,29 @@ def jaeger_baggage(module: Any) -> None:
     module.Tracer.inject, module.Tracer.extract = new_inject, new_extract
 
 
-def otel_baggage(module: Any) -> None:
-    from opentelemetry import baggage, trace
+def otel_baggage(name: Any) -> Any:
+    def patch(module: Any) -> None:
+        from opentelemetry import baggage, trace
 
-    cls = module.W3CBaggagePropagator
-    inject, extract = cls.inject, cls.extract
+        cls = getattr(module, name)
+        inject, extract = cls.inject, cls.extract
 
-    def ids(context: Any) -> Any:
-        span = trace.get_current_span(context).get_span_context()
-        return span.trace_id, span.span_id
+        def crosses(way: Any, context: Any) -> None:
+            span = trace.get_current_span(context).get_span_context()
+            crossing(way, span.trace_id, span.span_id, baggage.get_all(context))
 
-    def new_inject(self: Any, carrier: Any, context: Any = None, *args: Any, **kwargs: Any) -> None:
-        inject(self, carrier, context, *args, **kwargs)
-        trace_id, span_id = ids(context)
-        crossing("sent", trace_id, span_id, baggage.get_all(context))
+        def new_inject(self: Any, carrier: Any, context: Any = None, *args: Any, **kw: Any) -> None:
+            inject(self, carrier, context, *args, **kw)
+            crosses("sent", context)
 
-    def new_extract(self: Any, carrier: Any, context: Any = None, *args: Any, **kwargs: Any) -> Any:
-        found = extract(self, carrier, context, *args, **kwargs)
-        trace_id, span_id = ids(found)
-        crossing("received", trace_id, span_id, baggage.get_all(found))
-        return found
+        def new_extract(self: Any, carrier: Any, context: Any = None, *args: Any, **kw: Any) -> Any:
+            found = extract(self, carrier, context, *args, **kw)
+            crosses("received", found)
+            return found
 
-    cls.inject, cls.extract = new_inject, new_extract
+        cls.inject, cls.extract = new_inject, new_extract
+
+    return patch
 
 
 def crossing(way: Any, trace_id: Any, span_id: Any, items: Any) -> None:
@@ -298,19 +308,27 @@ def crossing(way: Any, trace_id: Any, span_id: Any, items: Any) -> None:
 
 
 PATCHES = {
-    "socket": [redirect_udp],
-    "gevent._socket3": [redirect_udp],
-    "thrift.transport.THttpClient": [redirect_thrift_http],
-    "opentelemetry.exporter.otlp.proto.grpc.trace_exporter": [redirect_otlp(otlp_grpc)],
-    "opentelemetry.exporter.otlp.proto.http.trace_exporter": [redirect_otlp(otlp_http)],
-    "jaeger_client.reporter": [hurry_jaeger],
-    "opentelemetry.sdk.trace.export": [hurry_batches],
-    "jaeger_client.tracer": [jaeger_baggage],
-    "opentelemetry.baggage.propagation": [otel_baggage],
+    "socket": redirect_udp,
+    "gevent._socket3": redirect_udp,
+    "thrift.transport.THttpClient": redirect_thrift_http,
+    "opentelemetry.exporter.otlp.proto.grpc.trace_exporter": redirect_otlp(otlp_grpc),
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter": redirect_otlp(otlp_http),
+    "jaeger_client.reporter": hurry_jaeger,
+    "opentelemetry.sdk.trace.export": hurry_batches(
+        "BatchSpanProcessor", schedule_delay_millis=DELAY * 1000, max_queue_size=QUEUE
+    ),
+    "shim.batch": hurry_batches("SpanQueue", flush_interval=DELAY, capacity=QUEUE),
+    "jaeger_client.tracer": jaeger_baggage,
+    "shim.jaeger_client.tracer": jaeger_baggage,
+    "opentelemetry.baggage.propagation": otel_baggage("W3CBaggagePropagator"),
+    "opentelemetry.propagators.jaeger": otel_baggage("JaegerPropagator"),
+    "shim.propagation": otel_baggage("UberTraceIdPropagator"),
 }
 CHANCE = {
-    "jaeger_client.sampler": [jaeger_samplers],
-    "opentelemetry.sdk.trace.sampling": [otel_samplers],
+    "jaeger_client.sampler": every_trace("is_sampled"),
+    "shim.jaeger_client.sampler": every_trace("is_sampled"),
+    "shim.samplers": every_trace("decide"),
+    "opentelemetry.sdk.trace.sampling": otel_samplers,
 }
 
 
@@ -343,11 +361,10 @@ class Finder:
         return exec_module
 
     def apply(self, name: Any, module: Any) -> None:
-        for patch in self.patches[name]:
-            try:
-                patch(module)
-            except Exception as error:  # noqa: BLE001
-                note("problem", text=f"{patch.__name__} of {name}: {error!r}")
+        try:
+            self.patches[name](module)
+        except Exception as error:  # noqa: BLE001
+            note("problem", text=f"{name} could not be prepared: {error!r}")
 
 
 def keep_first() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from migrator.compare.catalogue import CATALOGUE
 from migrator.compare.comparison import Comparison, compare_recordings
 from migrator.compare.rules import BadRule, Rule, from_table, parse
 from tests.migrator.compare.spans import recording, span
@@ -48,6 +51,12 @@ def test_the_reason_goes_with_the_difference():
     table = {"difference": "*", "attribute": "y", "reason": "gone on purpose"}
     allowed = [d for d in outcome(from_table(table, "f")).differences if d.key == "y"]
     assert [(d.reason, d.allowed_by) for d in allowed] == [("gone on purpose", "f")]
+
+
+def test_the_documentation_lists_every_difference_as_it_is():
+    page = (Path(__file__).parents[3] / "docs" / "compare.md").read_text()
+    for name, sort in CATALOGUE.items():
+        assert f"| `{name}` | {sort.meaning} | {'yes' if sort.allowed else ''} |" in page
 
 
 @pytest.mark.parametrize(
