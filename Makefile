@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 # Servers that `make servers` fetched; what is installed already goes first.
 export PATH := $(PATH):$(CURDIR)/.servers
 READY := $(VENV)/.ready
+OLD_OTEL := .cache/opentelemetry-1.21/bin/python
 
 .PHONY: help test lint format demo compare servers clean
 
@@ -29,6 +30,14 @@ format: $(READY) ## let ruff format and fix
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
+compare: $(READY) $(OLD_OTEL) ## prove the samples: the same trace before and after
+	$(PY) -m samples.compare
+
+$(OLD_OTEL): # the last OpenTelemetry that had Jaeger exporters, for the old side of one sample
+	@$(PYTHON) -m venv $(OLD_OTEL:/bin/python=)
+	@$@ -m pip install --quiet --disable-pip-version-check 'opentelemetry-sdk==1.21.0' \
+		'opentelemetry-exporter-jaeger-thrift==1.21.0' 'setuptools<80'
+
 bench-%: $(READY) ## bench-codemod, bench-agent, bench-shim, bench-metrics, bench-adapters: print ratios
 	$(PY) -m benchmarks.$*
 
@@ -36,4 +45,4 @@ servers: ## fetch servers for the tests from Debian, without root, into .servers
 	tests/servers/install .servers
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .servers
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist .servers

@@ -151,8 +151,8 @@ def _side(
     where = f"{path} [{label}]"
     if "run" not in side:
         raise CouldNotRun(f"{where}: `run` names the program to run")
-    beside = label if (path.parent / label).is_dir() else "."
-    folder = path.parent / side.get("folder", beside)
+    in_folders = any((path.parent / name).is_dir() for name in ("before", "after"))
+    folder = path.parent / side.get("folder", label if in_folders else ".")
     if not folder.is_dir():
         raise CouldNotRun(f"{where}: {folder} is no folder")
 

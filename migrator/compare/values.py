@@ -26,7 +26,8 @@ def compare_values(before: Attributes, after: Attributes, noun: str) -> Iterator
     for key in before.keys() & after.keys():
         if not same(before[key], after[key]):
             name = _change(before[key], after[key]) or f"changed-{noun}"
-            yield Found(name, key, text(before[key]), text(after[key]))
+            say = repr if name == "changed-type" else text
+            yield Found(name, key, say(before[key]), say(after[key]))
     for key, value in extra.items():
         yield Found(f"extra-{noun}", key, None, text(value))
 
