@@ -94,7 +94,9 @@ def _make_java(folder: Path) -> None:
 def _make_adapters(folder: Path) -> None:
     venv.create(folder / "venv", with_pip=True, symlinks=True)
     python = str(folder / "venv" / "bin" / "python")
-    _run(folder, python, "-m", "pip", "install", "-q", "--no-deps", "-r", "requirements.txt")
+    pip = (python, "-m", "pip", "install", "-q", "--no-deps")
+    _run(folder, *pip, "-r", "requirements.txt")
+    _run(folder, *pip, "--target", "tornado", "-r", "tornado.txt")
 
 
 _PEERS: dict[str, tuple[list[str], Callable[[Path], None], Callable[[Path], list[str]]]] = {
