@@ -36,12 +36,38 @@ def collector_config(options: Options, flavour: Flavour = "contrib") -> str:
         _processors(options),
         _exporters(options, exporter),
         sampling,
-        _service(options, exporter, _EXTENSION[flavour] if sampling else None),
+        _service(options, exporter, EXTENSIONS[flavour] if sampling else ""),
     ]
     return "".join(part for part in parts if part)
 
 
-_EXTENSION = {"contrib": "jaegerremotesampling", "jaeger": "remote_sampling"}
+CONTRIB_SAMPLING = """\
+extensions:
+  jaegerremotesampling:
+    source:
+      file: {path}
+      reload_interval: 10s
+    http:
+      endpoint: {endpoint}
+    grpc:
+      endpoint: "127.0.0.1:5779"
+"""
+JAEGER_SAMPLING = """\
+extensions:
+  jaeger_storage:  # remote_sampling does not start without one
+    backends:
+      unused: {{memory: {{max_traces: 1}}}}
+  remote_sampling:
+    file:
+      path: {path}
+      reload_interval: 10s
+      default_sampling_probability: {probability}
+    http:
+      endpoint: {endpoint}
+    grpc:
+      endpoint: "127.0.0.1:5779"
+"""
+EXTENSIONS = {"contrib": "jaegerremotesampling", "jaeger": "jaeger_storage, remote_sampling"}
 
 
 def _port(options: Options, name: str, default: int) -> int:
@@ -114,24 +140,18 @@ def _variable(header: str) -> str:
 def _sampling(options: Options, flavour: Flavour) -> str:
     if options.strategies is None or options.ports.get("sampling") is None:
         return ""
-    path = _quoted(str(options.strategies))
-    lines = ["extensions:", f"  {_EXTENSION[flavour]}:"]
-    if flavour == "contrib":
-        lines += ["    source:", f"      file: {path}", "      reload_interval: 10s"]
-        lines += ["    grpc:"]
-    else:
-        lines += ["    file:", f"      path: {path}", "      reload_interval: 10s"]
-        lines += [f"      default_sampling_probability: {options.default_probability}"]
-        lines += ["    grpc:"]
-    lines += ['      endpoint: "127.0.0.1:5779"', "    http:"]
-    lines += [f"      endpoint: {_endpoint(options, 'sampling')}"]
-    return "\n".join(lines) + "\n"
+    template = {"contrib": CONTRIB_SAMPLING, "jaeger": JAEGER_SAMPLING}[flavour]
+    return template.format(
+        path=_quoted(str(options.strategies)),
+        probability=options.default_probability,
+        endpoint=_endpoint(options, "sampling"),
+    )
 
 
-def _service(options: Options, exporter: str, extension: str | None) -> str:
+def _service(options: Options, exporter: str, extensions: str) -> str:
     admin = _port(options, "admin", 14271)
     return (
-        "service:\n" + (f"  extensions: [{extension}]\n" if extension else "") + "  pipelines:\n"
+        "service:\n" + (f"  extensions: [{extensions}]\n" if extensions else "") + "  pipelines:\n"
         "    traces:\n"
         "      receivers: [jaeger]\n"
         "      processors: [batch]\n"

@@ -7,15 +7,15 @@ bounded backlog, and only a few packets are decoded before the sockets are looke
 from __future__ import annotations
 
 import logging
-import os
 import selectors
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from bridge.jaeger.intake import Full, Intake
 from bridge.jaeger.thrift import Batch, Malformed, Protocol, decode_packet
@@ -31,23 +31,14 @@ PACKET_OVERHEAD_BYTES = 300
 SO_RCVBUFFORCE = 33  # Linux; the socket module does not name it
 
 
-@dataclass(frozen=True)
-class Port:
+class Port(NamedTuple):
     """A bound socket and how its packets are read. `way` names it in metrics."""
 
     way: str
     socket: socket.socket
     decode: Callable[[bytes], Batch]
-
-    @property
-    def number(self) -> int:
-        return int(self.socket.getsockname()[1])
-
-    @property
-    def buffer_bytes(self) -> int:
-        """What the kernel granted, its own bookkeeping not counted."""
-        size = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-        return size // 2 if os.uname().sysname == "Linux" else size
+    number: int
+    buffer_bytes: int  # what the kernel granted, its own bookkeeping not counted
 
 
 def open_port(way: str, host: str, number: int, protocol: Protocol) -> Port:
@@ -61,7 +52,10 @@ def open_port(way: str, host: str, number: int, protocol: Protocol) -> Port:
     except OSError:
         opened.close()
         raise
-    return Port(way, opened, partial(decode_packet, protocol=protocol))
+    size = opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    granted = size // 2 if sys.platform == "linux" else size
+    decode = partial(decode_packet, protocol=protocol)
+    return Port(way, opened, decode, int(opened.getsockname()[1]), granted)
 
 
 def _size_buffer(opened: socket.socket) -> None:
@@ -73,19 +67,18 @@ def _size_buffer(opened: socket.socket) -> None:
             continue
 
 
-def kernel_drops(ports: list[Port]) -> dict[str, int]:
-    """Packets the kernel threw away because a socket's buffer was full; Linux only, else empty."""
-    inodes = {str(os.fstat(port.socket.fileno()).st_ino): port.way for port in ports}
-    found: dict[str, int] = {}
+def kernel_drops() -> dict[int, int]:
+    """Packets the kernel threw away for want of room, by local port; empty beside Linux."""
+    found: dict[int, int] = {}
     for table in ("/proc/net/udp", "/proc/net/udp6"):
         try:
             lines = Path(table).read_text().splitlines()[1:]
         except OSError:
             continue
         for line in lines:
-            columns = line.split()  # ..., uid, timeout, inode, ref, pointer, drops
-            if len(columns) >= 13 and columns[9] in inodes:
-                found[inodes[columns[9]]] = int(columns[12])
+            columns = line.split()  # sl, local address as HEX:PORT, ..., drops
+            port = int(columns[1].rpartition(":")[2], 16)
+            found[port] = found.get(port, 0) + int(columns[-1])
     return found
 
 
@@ -120,7 +113,8 @@ class UdpListener:
 
     def drops(self) -> dict[str, int]:
         """Packets lost before they could be read, by way in."""
-        return kernel_drops(self.ports)
+        found = kernel_drops()
+        return {port.way: found[port.number] for port in self.ports if port.number in found}
 
     def _run(self) -> None:
         while True:
