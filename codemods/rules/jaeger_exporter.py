@@ -263,7 +263,7 @@ def _name_service(site: Site, change: Change, service: ast.expr) -> None:
 def _reference(site: Site) -> Change | Report:
     """The class itself: in an annotation or `isinstance` it is the OTLP exporter's now."""
     parent = site.file.parents[site.node]
-    annotation = isinstance(parent, ast.arg | ast.AnnAssign) or getattr(parent, "returns", 0)
+    annotation = isinstance(parent, ast.arg | ast.AnnAssign | ast.FunctionDef)
     checked = isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "isinstance"
     if not (annotation or checked):
         return Report(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codemods import Rule, rules
+from codemods import Rule, Safety, rules
 from tests.codemods.helpers import check, left
 
 EXAMPLES = [
@@ -16,7 +16,7 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("rule", "before", "after"), EXAMPLES)
 def test_example(rule: Rule, before: str, after: str) -> None:
-    result = check(before, after)
+    result = check(before, after, unsafe=rule.safety is Safety.UNSAFE)
     assert rule.code in {finding.code for finding in result.findings}
     assert left(result) == []
 

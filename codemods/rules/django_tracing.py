@@ -1,0 +1,106 @@
+"""django-opentracing in Django's settings gives way to the Django instrumentation."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.instrumenting import call_statement, install
+from codemods.model import Safety
+from codemods.registry import define
+from codemods.site import CannotRewrite, Change, Report, Site
+from codemods.source import Span
+
+rule = define(
+    code="JO902",
+    title="django-opentracing to the Django instrumentation",
+    url="https://opentelemetry-python-contrib.readthedocs.io/en/latest/instrumentation/django/django.html",
+    safety=Safety.UNSAFE,
+    explanation="""\
+The middleware and the `OPENTRACING_...` settings go. In their place
+`DjangoInstrumentor().instrument()` has to run in manage.py, wsgi.py and asgi.py before Django
+starts; it cannot run in the settings. Since that is another file, the change is held back until you
+say `--unsafe`. `OPENTRACING_TRACED_ATTRIBUTES` is OTEL_PYTHON_DJANGO_TRACED_REQUEST_ATTRS now.
+""",
+    examples=(
+        (
+            """\
+MIDDLEWARE = [
+    "django.middleware.common.CommonMiddleware",
+    "django_opentracing.OpenTracingMiddleware",
+]
+""",
+            """\
+MIDDLEWARE = [
+    "django.middleware.common.CommonMiddleware",
+]
+""",
+        ),
+    ),
+    minutes=20,
+)
+
+CONDITION = "DjangoInstrumentor().instrument() runs in manage.py, wsgi.py and asgi.py"
+_INSTALL = install("django")
+
+
+@rule.string(r"django_opentracing\.(middleware\.)?OpenTracingMiddleware")
+def middleware(site: Site) -> Change:
+    """An entry of MIDDLEWARE: a list or tuple display, one entry a line or several."""
+    node, file = site.node, site.file
+    parent = file.parents[node]
+    if not isinstance(parent, ast.List | ast.Tuple):
+        raise CannotRewrite("the middleware is not an entry of a list")
+    change = site.change("the middleware goes", unsafe=CONDITION, advice=_INSTALL)
+    text, (start, end) = file.source.text, file.span(node)
+    stop = end
+    while stop < len(text) and text[stop] in " \t":
+        stop += 1
+    has_comma = text[stop : stop + 1] == ","
+    line_start, line_end = file.source.line_start(start), file.source.line_end(end)
+    after = stop + 1 if has_comma else end
+    if not text[line_start:start].strip() and not text[after:line_end].strip():
+        return change.replace(Span(line_start, line_end))
+    if has_comma:
+        while text[after] in " \t":
+            after += 1
+        return change.replace(Span(start, after))
+    return (
+        change.replace(Span(text.rindex(",", 0, start), end))
+        if "," in text[file.span(parent).start : start]
+        else change.replace(Span(start, end))
+    )
+
+
+@rule.symbol("django_opentracing.DjangoTracing")
+def setting(site: Site) -> Change | Report:
+    """`OPENTRACING_TRACING = DjangoTracing(tracer)` in the settings."""
+    statement = site.statement
+    if site.call is None or not _is_setting(statement):
+        return Report(
+            "a DjangoTracing outside the settings traces decorated views",
+            "Trace the whole app with DjangoInstrumentor, or start a span in each view.",
+        )
+    call_statement(site)
+    return site.change("the setting goes", unsafe=CONDITION, advice=_INSTALL).remove(statement)
+
+
+def _is_setting(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Assign)
+        and isinstance(statement.targets[0], ast.Name)
+        and statement.targets[0].id.startswith("OPENTRACING_")
+    )
+
+
+@rule.member("django_tracing", "get_span")
+def get_span(site: Site) -> Change:
+    if site.call is None:
+        raise CannotRewrite("the method is passed on without being called")
+    change = site.change("the span of the request is the current one", unsafe=CONDITION)
+    return change.replace(site.call, f"{change.use('opentelemetry', 'trace')}.get_current_span()")
+
+
+@rule.member("django_tracing", "tracer", "_tracer")
+def tracer(site: Site) -> Change:
+    change = site.change("the module's tracer")
+    return change.replace(site.node, change.tracer())

@@ -1,0 +1,197 @@
+"""Flask-OpenTracing becomes OpenTelemetry's Flask instrumentation."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.edits import Part
+from codemods.instrumenting import (
+    call_statement,
+    install,
+    instrumentor,
+    is_empty,
+    is_true,
+    kept_calls,
+)
+from codemods.model import Safety
+from codemods.registry import define
+from codemods.site import CannotRewrite, Change, Report, Site
+from codemods.source import Span
+
+rule = define(
+    code="JO901",
+    title="Flask-OpenTracing to the Flask instrumentation",
+    url="https://opentelemetry-python-contrib.readthedocs.io/en/latest/instrumentation/flask/flask.html",
+    safety=Safety.SAFE,
+    explanation="""\
+`FlaskTracing(tracer, True, app)` traces every request, and so does `FlaskInstrumentor`. The span is
+called `GET /route` instead of by the endpoint's name, and takes its attributes from OpenTelemetry's
+conventions. `@tracing.trace()` on a view goes, `tracing.get_span()` is the current span. Request
+attributes that were listed need a `request_hook` (held back, `--unsafe` leaves them out); a
+`FlaskTracing` that traces only decorated views, and `start_span_cb`, are reported.
+""",
+    examples=(
+        (
+            """\
+import opentracing
+from flask import Flask
+from flask_opentracing import FlaskTracing
+
+app = Flask(__name__)
+tracing = FlaskTracing(opentracing.global_tracer(), True, app)
+
+
+@app.route("/")
+@tracing.trace()
+def index():
+    tracing.get_span().set_tag("page", "index")
+    return "hello"
+""",
+            """\
+from opentelemetry import trace
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from flask import Flask
+
+app = Flask(__name__)
+FlaskInstrumentor().instrument_app(app)
+
+
+@app.route("/")
+def index():
+    trace.get_current_span().set_attribute("page", "index")
+    return "hello"
+""",
+        ),
+    ),
+    minutes=15,
+)
+
+CLASS = "flask_opentracing.FlaskTracing"
+_MAKERS = ("init", "get", "create", "make", "setup", "build", "config")
+_VIEWS = Report(
+    "only decorated views are traced, which the Flask instrumentation cannot do",
+    "Instrument the whole app with FlaskInstrumentor().instrument_app(app, excluded_urls=...), "
+    "or start a span in each view: tracer.start_as_current_span(name, "
+    "context=extract(request.headers), kind=SpanKind.SERVER).",
+)
+
+
+@rule.symbol(CLASS)
+def constructor(site: Site) -> Change | Report:
+    if site.call is None:
+        raise CannotRewrite("the class is passed on or derived from")
+    arguments = site.arguments(
+        "tracer", "trace_all_requests", "app", "traced_attributes", "start_span_cb"
+    )
+    app = arguments.get("app")
+    if not is_true(arguments.get("trace_all_requests"), default=app is not None):
+        return _VIEWS
+    if app is None:
+        return Report(
+            "the app is not known here",
+            "Call FlaskInstrumentor().instrument_app(app) where the app is made.",
+        )
+    if not is_empty(arguments.get("start_span_cb")):
+        raise CannotRewrite("start_span_cb has to become a request_hook(span, environ)")
+    statement = call_statement(site)
+    change = site.change("instruments the app", advice=install("flask"))
+    if not is_empty(arguments.get("traced_attributes")):
+        change.unsafe = "the request attributes listed are not needed on the span"
+    before = kept_calls(site, arguments.get("tracer"))
+    if isinstance(arguments.get("tracer"), ast.Lambda) or _is_function(site, arguments):
+        change.unsafe = "the tracer may be set up when the module is loaded"
+        before = [_called(arguments["tracer"])]
+    _depend_on_uses(site, change, statement)
+    lines = [*before, (f"{instrumentor(change, 'flask')}.instrument_app(", app, ")")]
+    return change.replace_statement(statement, *lines)
+
+
+def _is_function(site: Site, arguments: dict[str, ast.expr]) -> bool:
+    """Whether the tracer is given as a function that makes it when it is first needed."""
+    tracer = arguments.get("tracer")
+    if not isinstance(tracer, ast.Name | ast.Attribute) or site.file.kind(tracer):
+        return False
+    last = tracer.id if isinstance(tracer, ast.Name) else tracer.attr
+    return not last.endswith("tracer") or last.startswith(
+        ("init", "get", "create", "make", "setup")
+    )
+
+
+def _called(tracer: ast.expr) -> tuple[Part, ...]:
+    if isinstance(tracer, ast.Lambda):
+        return (tracer.body,)
+    return (tracer, "()")
+
+
+def _depend_on_uses(site: Site, change: Change, statement: ast.Expr | ast.Assign) -> None:
+    """The name of the tracing object goes, so every use of it has to go too."""
+    if isinstance(statement, ast.Expr):
+        return
+    file = site.file
+    for target in statement.targets:
+        word = file.text(target)
+        for node in file.nodes:
+            if not isinstance(node, ast.Name | ast.Attribute) or node is target:
+                continue
+            if not isinstance(getattr(node, "ctx", None), ast.Load) or file.text(node) != word:
+                continue
+            parent = file.parents[node]
+            if not isinstance(parent, ast.Attribute):
+                raise CannotRewrite(f"`{word}` is passed on")
+            change.depends_on(parent)
+
+
+@rule.member("flask_tracing", "trace")
+def decorator(site: Site) -> Change | Report:
+    """`@tracing.trace("url")` on a view of an app that is traced as a whole."""
+    call = site.call
+    parent = site.parent
+    if call is None or not isinstance(parent, ast.FunctionDef | ast.AsyncFunctionDef):
+        raise CannotRewrite("trace() is not used as a decorator")
+    if not _traces_all(site):
+        return _VIEWS
+    change = site.change("the instrumentation traces every view")
+    if call.args or call.keywords:
+        change.unsafe = "the request attributes listed are not needed on the span"
+    source = site.file.source
+    start, end = site.file.span(call)
+    line = source.line_start(start)
+    if source.text[line:start].strip() != "@":
+        raise CannotRewrite("the decorator shares its line")
+    return change.replace(Span(line, source.line_end(end)))
+
+
+def _traces_all(site: Site) -> bool:
+    """Whether every FlaskTracing of the file traces all requests; without one, another file's."""
+    found = [
+        node
+        for node in site.file.nodes
+        if isinstance(node, ast.Call) and site.file.symbol(node.func) == CLASS
+    ]
+    for call in found:
+        all_of_them = call.args[1] if len(call.args) > 1 else None
+        app = call.args[2] if len(call.args) > 2 else None
+        for keyword in call.keywords:
+            if keyword.arg == "trace_all_requests":
+                all_of_them = keyword.value
+            if keyword.arg == "app":
+                app = keyword.value
+        if not is_true(all_of_them, default=app is not None):
+            return False
+    return bool(found)
+
+
+@rule.member("flask_tracing", "get_span")
+def get_span(site: Site) -> Change:
+    if site.call is None:
+        raise CannotRewrite("the method is passed on without being called")
+    change = site.change("the span of the request is the current one")
+    return change.replace(site.call, f"{change.use('opentelemetry', 'trace')}.get_current_span()")
+
+
+@rule.member("flask_tracing", "tracer", "_tracer")
+def tracer(site: Site) -> Change:
+    if not isinstance(getattr(site.node, "ctx", None), ast.Load):
+        raise CannotRewrite("the tracer of the extension is replaced")
+    change = site.change("the module's tracer")
+    return change.replace(site.node, change.tracer())

@@ -1,0 +1,105 @@
+"""Flask-OpenTracing: what traces all requests becomes the instrumentation, the rest is reported."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemods.helpers import check, check_noop, left
+
+HEAD = """\
+from flask import Flask
+from flask_opentracing import FlaskTracing
+"""
+AFTER = """\
+from flask import Flask
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+"""
+
+
+@pytest.mark.parametrize("arguments", ["tracer", "tracer, False, app", "tracer, ALL, app"])
+def test_tracing_of_decorated_views_only_is_reported(arguments: str) -> None:
+    check_noop(f"{HEAD}\nFlaskTracing({arguments})\n")
+
+
+def test_a_callback_is_reported() -> None:
+    check_noop(f"{HEAD}\nFlaskTracing(tracer, True, app, start_span_cb=on_start)\n")
+
+
+def test_an_extension_that_is_passed_on_is_reported() -> None:
+    check_noop(f"{HEAD}\ntracing = FlaskTracing(tracer, True, app)\nregister(tracing)\n")
+
+
+def test_a_subclass_is_reported() -> None:
+    result = check_noop(f"{HEAD}\n\nclass Mine(FlaskTracing):\n    pass\n")
+    assert any("derived" in finding.message for finding in result.findings)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["tracer, True, app", "tracer, app=app", "tracer=tracer, trace_all_requests=True, app=app"],
+)
+def test_an_app_traced_as_a_whole(arguments: str) -> None:
+    check(
+        f"{HEAD}\napp = Flask(__name__)\ntracing = FlaskTracing({arguments})\n",
+        f"{AFTER}\napp = Flask(__name__)\nFlaskInstrumentor().instrument_app(app)\n",
+    )
+
+
+def test_the_old_name_of_the_class() -> None:
+    check(
+        "from flask_opentracing import FlaskTracer\n\nFlaskTracer(tracer, True, app)\n",
+        "from opentelemetry.instrumentation.flask import FlaskInstrumentor\n\n"
+        "FlaskInstrumentor().instrument_app(app)\n",
+    )
+
+
+def test_a_call_that_makes_the_tracer_is_kept() -> None:
+    check(
+        f"{HEAD}\nFlaskTracing(init_tracer('shop'), True, app)\n",
+        f"{AFTER}\ninit_tracer('shop')\nFlaskInstrumentor().instrument_app(app)\n",
+    )
+
+
+@pytest.mark.parametrize("tracer", ["lambda: init_tracer()", "init_tracer"])
+def test_a_function_that_makes_the_tracer_later_needs_unsafe(tracer: str) -> None:
+    before = f"{HEAD}\nFlaskTracing({tracer}, True, app)\n"
+    check_noop(before)
+    check(
+        before,
+        f"{AFTER}\ninit_tracer()\nFlaskInstrumentor().instrument_app(app)\n",
+        unsafe=True,
+    )
+
+
+def test_listed_request_attributes_need_unsafe() -> None:
+    before = f"{HEAD}\nFlaskTracing(tracer, True, app, ['url', 'method'])\n"
+    assert len(left(check_noop(before))) == 2
+    check(before, f"{AFTER}\nFlaskInstrumentor().instrument_app(app)\n", unsafe=True)
+
+
+def test_kept_on_self() -> None:
+    check(
+        """\
+        from flask_opentracing import FlaskTracing
+
+
+        class Service:
+            def init_app(self, app):
+                self.tracing = FlaskTracing(self.tracer, True, app)
+
+            def tag(self):
+                self.tracing.get_span().set_tag("a", 1)
+        """,
+        """\
+        from opentelemetry import trace
+        from opentelemetry.instrumentation.flask import FlaskInstrumentor
+
+
+        class Service:
+            def init_app(self, app):
+                FlaskInstrumentor().instrument_app(app)
+
+            def tag(self):
+                trace.get_current_span().set_attribute("a", 1)
+        """,
+    )

@@ -1,0 +1,76 @@
+"""opentracing_instrumentation's patches and decorators."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemods.helpers import check, check_noop
+
+HOOKS = "opentracing_instrumentation.client_hooks"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"from {HOOKS} import install_patches\n\ninstall_patches(names)\n",
+        f"from {HOOKS} import install_patches\n\ninstall_patches(['mine.patches'])\n",
+        "from opentracing_instrumentation import http_server\n\nhttp_server.before_request(r)\n",
+        "from opentracing_instrumentation import traced_function\n\n\n"
+        "@traced_function(on_start=f)\ndef job():\n    pass\n",
+    ],
+)
+def test_what_has_no_counterpart_is_reported(line: str) -> None:
+    check_noop(line)
+
+
+@pytest.mark.parametrize(
+    ("patch", "module", "name"),
+    [
+        ("requests", "requests", "RequestsInstrumentor"),
+        ("strict_redis", "redis", "RedisInstrumentor"),
+        ("tornado_http", "tornado", "TornadoInstrumentor"),
+        ("boto3", "botocore", "BotocoreInstrumentor"),
+    ],
+)
+def test_one_patch(patch: str, module: str, name: str) -> None:
+    check(
+        f"from {HOOKS} import {patch}\n\n{patch}.install_patches()\n",
+        f"from opentelemetry.instrumentation.{module} import {name}\n\n{name}().instrument()\n",
+    )
+
+
+def test_patches_by_dotted_name() -> None:
+    check(
+        f"from {HOOKS} import install_patches\n\n"
+        f"install_patches(['{HOOKS}.requests.install_patches'])\n",
+        "from opentelemetry.instrumentation.requests import RequestsInstrumentor\n\n"
+        "RequestsInstrumentor().instrument()\n",
+    )
+
+
+def test_all_patches_need_unsafe() -> None:
+    before = f"from {HOOKS} import install_all_patches\n\ninstall_all_patches()\n"
+    check_noop(before)
+    check(
+        before,
+        """\
+        from importlib.metadata import entry_points
+
+        for entry_point in entry_points(group="opentelemetry_instrumentor"):
+            entry_point.load()().instrument()
+        """,
+        unsafe=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("decorator", "name"),
+    [("@traced_function", '"job"'), ('@traced_function(name="a job")', '"a job"')],
+)
+def test_a_decorated_function(decorator: str, name: str) -> None:
+    check(
+        "from opentracing_instrumentation import traced_function\n\n\n"
+        f"{decorator}\nasync def job():\n    pass\n",
+        "from opentelemetry import trace\n\ntracer = trace.get_tracer(__name__)\n\n\n"
+        f"@tracer.start_as_current_span({name})\nasync def job():\n    pass\n",
+    )

@@ -1,0 +1,18 @@
+"""Adapters that only a person can replace are reported with what replaces them."""
+
+from __future__ import annotations
+
+import pytest
+
+from codemods.rules.other_adapters import RECIPES
+from tests.codemods.helpers import check_noop
+
+
+@pytest.mark.parametrize("package", sorted(RECIPES))
+def test_each_has_a_recipe(package: str) -> None:
+    result = check_noop(f"import {package}\n\n{package}.something_unusual(1)\n")
+    assert RECIPES[package] in {finding.advice for finding in result.findings}
+
+
+def test_a_decorator_that_walks_the_stack_is_reported() -> None:
+    check_noop("from opentracing_utils import trace\n\n\n@trace()\ndef job():\n    pass\n")
