@@ -13,6 +13,7 @@ from typing import Any
 
 import opentracing
 from opentelemetry import trace
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
 from opentracing import Format, UnsupportedFormatException
 from opentracing.tracer import Reference
 
@@ -256,6 +257,9 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
         return context, tags
 
     def _sampled(self, trace_id: int, operation_name: str) -> tuple[bool, dict[str, Any]]:
+        # Legacy patches of HTTP clients also see the exporter's calls; each would export the last.
+        if get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+            return False, {}
         try:
             return self.sampler.is_sampled(trace_id, operation_name)
         except Exception:

@@ -187,8 +187,9 @@ def test_a_span_they_force_is_debug_for_us(peers: Peers, ours: str, theirs: str)
 
 
 @pytest.mark.parametrize("header", ["", "1:2:3", "0:1:0:1", "g:1:0:1", "1:" + "1" * 17 + ":0:1"])
-def test_a_broken_header_begins_a_new_trace(peers: Peers, header: str) -> None:
-    (hop,) = chain(peers, ["native"], {"uber-trace-id": header})
+@pytest.mark.parametrize("ours", OURS)
+def test_a_broken_header_begins_a_new_trace(peers: Peers, ours: str, header: str) -> None:
+    (hop,) = chain(peers, [ours], {"uber-trace-id": header})
     assert hop["server"]["parent_id"] == "0"
 
 
