@@ -47,6 +47,11 @@ CATALOGUE = {
         "`sampler.type` and `sampler.param`, written by jaeger-client.", True
     ),
     "cut-value": Sort("jaeger-client cut the text (at 1024 by default); now it is whole.", True),
+    "exporter-attribute": Sort(
+        "OpenTelemetry's removed Jaeger exporter wrote resource and library on every span; the "
+        "resource has it, or nobody said it.",
+        True,
+    ),
     "free-port": Sort("The same address on loopback with another free port.", True),
     # events
     "lost-event": Sort("A log without a counterpart."),
@@ -54,6 +59,7 @@ CATALOGUE = {
     "renamed-event": Sort("The same fields under another event name."),
     "event-order": Sort("The same events in another order."),
     "unnamed-event": Sort("A log without `event` has no name in Jaeger and is `log` now.", True),
+    "message-event": Sort("The old exporter had the event's name in the field `message`.", True),
     "lost-event-attribute": Sort("A field of a log without a counterpart."),
     "extra-event-attribute": Sort("A field of an event that the old log did not have."),
     "changed-event-attribute": Sort("Another value of an event's field."),
@@ -93,6 +99,7 @@ CLIENT_RESOURCES = (
     "ip",
     "client-uuid",
 )
+EXPORTER_ATTRIBUTES = ("otel.library.*", "otel.scope.*", "telemetry.sdk.*")
 SAMPLER_ATTRIBUTES = ("sampler.type", "sampler.param")
 STACK_FIELDS = ("stack", "exception.stacktrace")
 EXCEPTION_FIELDS = {

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from migrator.compare.catalogue import CLIENT_RESOURCES, SAMPLER_ATTRIBUTES
+from migrator.compare.catalogue import CLIENT_RESOURCES, EXPORTER_ATTRIBUTES, SAMPLER_ATTRIBUTES
 from migrator.compare.events import compare_events
 from migrator.compare.found import Found
 from migrator.compare.model import Attributes, Link, Recording, Span, text
 from migrator.compare.pairing import Pairing
-from migrator.compare.values import compare_values
+from migrator.compare.values import compare_values, same
 
 A_DAY = 86_400 * 10**9
 REF_TYPE = "opentracing.ref_type"
@@ -61,14 +61,20 @@ class Comparer:
 
     def services(self) -> list[Difference]:
         """The differences of what services say of themselves."""
-        partners = {b.service: a.service for b, a in reversed(list(self.pairing.after.items()))}
+        examples = {old.service: (old, new) for old, new in self.pairing.after.items()}
         return [
             Difference(item.name, service, "", service, item.key, item.before, item.after)
-            for service, partner in sorted(partners.items())
-            for item in _resource(
-                self.before.resources.get(service, {}), self.after.resources.get(partner, {})
-            )
+            for service in sorted(examples)
+            for item in self._service(*examples[service])
         ]
+
+    def _service(self, before: Span, after: Span) -> Iterator[Found]:
+        old = self.before.resources.get(before.service, {})
+        new = self.after.resources.get(after.service, {})
+        for found in _resource(old, new):
+            on_span = found.name == "extra-resource" and found.key in before.attributes
+            moved = on_span and same(before.attributes[found.key], new[found.key])
+            yield found.called("exporter-attribute") if moved else found
 
 
 def _placed(found: Found, span: Span) -> Difference:
@@ -169,6 +175,8 @@ def _attributes(comparer: Comparer, before: Span, after: Span) -> Iterator[Found
             yield found.called("sampler-attribute")
         elif found.name == "renamed-attribute" and _is_semconv(found, comparer.semconv):
             yield found.called("semconv-attribute")
+        elif found.name == "lost-attribute" and _by_exporter(comparer, found, before, after):
+            yield found.called("exporter-attribute")
         elif _is_said_otherwise(found, before, after):
             continue
         else:
@@ -178,6 +186,13 @@ def _attributes(comparer: Comparer, before: Span, after: Span) -> Iterator[Found
 def _is_semconv(found: Found, semconv: Mapping[str, str]) -> bool:
     old, _, new = found.key.partition(" -> ")
     return semconv.get(old) == new
+
+
+def _by_exporter(comparer: Comparer, found: Found, before: Span, after: Span) -> bool:
+    resource = comparer.after.resources.get(after.service, {})
+    if any(fnmatchcase(found.key, pattern) for pattern in EXPORTER_ATTRIBUTES):
+        return True
+    return found.key in resource and same(before.attributes[found.key], resource[found.key])
 
 
 def _is_said_otherwise(found: Found, before: Span, after: Span) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from migrator.compare.catalogue import EXCEPTION_FIELDS, STACK_FIELDS
 from migrator.compare.found import Found
@@ -69,7 +70,11 @@ def _same_fields(before: Event, after: Event) -> bool:
     return bool(before.attributes) and before.attributes == after.attributes
 
 
-MATCHES = (_equal, _same_name, _same_exception, _same_fields)
+def _name_as_message(before: Event, after: Event) -> bool:
+    return before.name in NAMELESS and before.attributes.get("message") == after.name
+
+
+MATCHES = (_equal, _name_as_message, _same_name, _same_exception, _same_fields)
 
 
 def _name(event: Event) -> str:
@@ -86,7 +91,11 @@ def _compare(before: Event, after: Event) -> Iterator[Found]:
     if before.name != after.name and is_exception(before) and is_exception(after):
         yield from _exceptions(before, after)
         return
-    if before.name != after.name:
+    if _name_as_message(before, after):
+        yield Found("message-event", "", "", after.name)
+        before = replace(before, attributes={**before.attributes})
+        del before.attributes["message"]
+    elif before.name != after.name:
         unnamed = before.name in NAMELESS and after.name in NAMELESS
         yield Found("unnamed-event" if unnamed else "renamed-event", "", before.name, after.name)
     for found in compare_values(before.attributes, after.attributes, "event-attribute"):

@@ -143,6 +143,19 @@ def test_stack_traces_differ_because_the_source_moved():
     assert names(span("s", events=before), span("s", events=after)) == ["changed-stack"]
 
 
+def test_an_event_whose_name_was_its_message():
+    before = events(("", {"message": "read", "n": 1}))
+    after = events(("read", {"n": 1}))
+    assert names(span("s", events=before), span("s", events=after)) == ["message-event"]
+
+
+def test_what_the_removed_exporter_wrote_on_every_span():
+    before = {"otel.library.name": "x", "service.name": "shop", "region": "north", "lost": 1}
+    sides = recording(span("a", attributes=before)), recording(span("a"))
+    sides[1].resources["shop"] = {"service.name": "shop", "region": "north", "lost": 2}
+    assert found(*sides) == [*["exporter-attribute"] * 4, "extra-resource", "lost-attribute"]
+
+
 def linked(ref_type: str | None, to_parent: bool = False) -> Recording:
     first, second = span("first"), span("second")
     root = span("root", first, second)
