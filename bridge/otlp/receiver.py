@@ -23,6 +23,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
 from bridge.otlp.settings import Signal
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+CLOSE_POLL = 0.05  # seconds until `close` is noticed
 
 _REQUESTS: dict[Signal, Any] = {
     Signal.TRACES: trace_service.ExportTraceServiceRequest,
@@ -51,7 +52,9 @@ class OtlpReceiver:
         self._http = _HttpServer(self)
         self._grpc, self.grpc_port = _grpc_server(self)
         self.http_port: int = self._http.server_address[1]
-        threading.Thread(target=self._http.serve_forever, name="otlp-http", daemon=True).start()
+        threading.Thread(
+            target=self._http.serve_forever, args=(CLOSE_POLL,), name="otlp-http", daemon=True
+        ).start()
 
     @property
     def grpc_endpoint(self) -> str:

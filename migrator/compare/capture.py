@@ -23,6 +23,7 @@ from migrator.compare.model import Recording, read
 
 HOOK = Path(__file__).parent / "hook"
 RECEIVE_BUFFER = 32 * 1024 * 1024  # asked for; the kernel gives what it allows
+POLL = 0.05  # seconds between two looks whether to close
 Sampling = Literal["every", "program"]
 
 
@@ -114,7 +115,7 @@ class _UdpDoor:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._socket.bind(("127.0.0.1", 0))
-        self._socket.settimeout(0.2)
+        self._socket.settimeout(POLL)
         self._open = True
         self._thread = threading.Thread(target=self._receive, name="compare-udp", daemon=True)
         self._thread.start()
@@ -142,7 +143,10 @@ class _HttpDoor(ThreadingHTTPServer):
     def __init__(self, capture: Capture) -> None:
         self.capture = capture
         super().__init__(("127.0.0.1", 0), _HttpHandler)
-        threading.Thread(target=self.serve_forever, name="compare-http", daemon=True).start()
+        serve = threading.Thread(
+            target=self.serve_forever, args=(POLL,), name="compare-http", daemon=True
+        )
+        serve.start()
 
 
 class _HttpHandler(BaseHTTPRequestHandler):

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from codemods.names import SEMCONV as SEMCONV_NAMES
 from migrator.compare import plan as plans
 from migrator.compare.catalogue import CATALOGUE
 from migrator.compare.comparison import Comparison, compare_recordings
@@ -117,7 +118,9 @@ def compare(before: str, after: str | None, form: str, html: Path | None, **opti
         raise Failure(str(error)) from error
     if not old.recording.spans and not new.recording.spans:
         raise Failure(_nothing(old, new))
-    outcome = compare_recordings(old.recording, new.recording, rules, _semconv(), options["strict"])
+    outcome = compare_recordings(
+        old.recording, new.recording, rules, SEMCONV_NAMES, options["strict"]
+    )
     _show(outcome, old, new, form, options["show_output"])
     if html:
         from migrator.compare.page import write_page
@@ -160,10 +163,6 @@ def _show(outcome: Comparison, old: SideRun, new: SideRun, form: str, output: bo
     if output:
         for side in (old, new):
             click.echo(f"--- printed by {side.label}\n{side.output}")
-
-
-def _semconv() -> dict[str, str]:
-    return {}
 
 
 def _nothing(old: SideRun, new: SideRun) -> str:

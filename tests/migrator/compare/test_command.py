@@ -22,7 +22,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 provider = TracerProvider()
 provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-with provider.get_tracer("t").start_as_current_span(sys.argv[1] if sys.argv[1:] else "main"):
+name = sys.argv[1] if sys.argv[1:] else "main"
+with provider.get_tracer("t").start_as_current_span(name) as span:
     pass
 """
 
@@ -64,6 +65,18 @@ def test_an_allowed_difference_exits_0_and_is_still_shown(traced: str):
     done = compare(traced, f"python {traced} other", "--allow", "renamed-spans")
     assert done.returncode == 0
     assert "≈ renamed-span" in done.stdout
+
+
+def test_semconv_allows_the_new_names_of_attributes(tmp_path: Path):
+    sides = []
+    for name in ("http.method", "http.request.method"):
+        path = tmp_path / f"{name}.py"
+        path.write_text(TRACED.replace("pass", f"span.set_attribute({name!r}, 'GET')"))
+        sides.append(str(path))
+    assert compare(*sides).returncode == 1
+    done = compare(*sides, "--semconv")
+    assert done.returncode == 0
+    assert "semconv-attribute" in done.stdout
 
 
 def test_arguments_after_two_dashes_go_to_both_sides(traced: str):
