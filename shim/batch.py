@@ -30,6 +30,7 @@ class SpanQueue(SpanProcessor):
     """
 
     _closed: bool
+    _exporter: SpanExporter | None
 
     def __init__(
         self,
@@ -84,14 +85,13 @@ class SpanQueue(SpanProcessor):
 
     def shutdown(self, timeout_millis: int = 5000) -> None:
         """Exports what waits, for at most the timeout; later spans count as dropped."""
-        if self._closed:
-            return
         self._closed = True
         self._hurry()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_millis / 1000)
-        exporter = self._exporter
+        self._out_of_time = True
+        exporter, self._exporter = self._exporter, None
         if exporter is not None:
             exporter.shutdown()
         if self._queue:
@@ -107,7 +107,8 @@ class SpanQueue(SpanProcessor):
         self._lock = threading.Lock()
         self._progress = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._exporter: SpanExporter | None = None
+        self._exporter = None
+        self._out_of_time = False
         self._closed = False
         self._exporting = False
         self._exported = 0
@@ -140,7 +141,7 @@ class SpanQueue(SpanProcessor):
 
     def _export_all(self) -> None:
         self._exporting = True
-        while self._queue:
+        while self._queue and not self._out_of_time:
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))]
             self._export(batch)
         self._dropping = False

@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import time
 import weakref
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -29,6 +31,11 @@ _RENAMED = {"hostname": "host.name"}
 _CLIENT_VERSION = ("jaeger.version", "opencensus.exporterversion", "Jaeger-")
 
 EXIT_TIMEOUT_MILLIS = 5000
+
+_EXPORTERS = {
+    "grpc": "opentelemetry.exporter.otlp.proto.grpc.trace_exporter",
+    "http/protobuf": "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+}
 
 _ours: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
 
@@ -103,15 +110,22 @@ def otlp_exporter(agent_host: str | None) -> SpanExporter:
 
 
 def standard_exporter(where: Endpoint) -> SpanExporter:
-    """OpenTelemetry's own exporter."""
-    options: dict[str, Any] = {} if where.url is None else {"endpoint": where.url}
-    if where.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc
+    """OpenTelemetry's own exporter; while a receiver is down it says so once a minute."""
+    for name in _LOUD:
+        log = logging.getLogger(name)
+        if not any(isinstance(each, _OnceAMinute) for each in log.filters):
+            log.addFilter(_OnceAMinute())
+    kind = import_module(_EXPORTERS[where.protocol]).OTLPSpanExporter
+    return kind() if where.url is None else kind(endpoint=where.url)  # type: ignore[no-any-return]
 
-        return Grpc(**options)
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http
 
-    return Http(**options)
+def load_exporter() -> None:
+    """Imports what the exporter needs, which at the end of a short program would be too late."""
+    if "otlp" in os.environ.get("OTEL_TRACES_EXPORTER", "otlp"):
+        try:
+            import_module(_EXPORTERS[endpoint(None).protocol])
+        except ImportError as error:
+            logger.error("Spans cannot be exported: %s; pip install 'jaeger2otlp[shim]'", error)
 
 
 def new_provider(
@@ -127,6 +141,7 @@ def new_provider(
     )
     provider.add_span_processor(queue)
     _ours.add(provider)
+    load_exporter()
     atexit.register(_end, provider)
     return provider
 
@@ -184,6 +199,28 @@ class LegacySampler(JaegerSampler):
 
     def __repr__(self) -> str:
         return f"LegacySampler({self._tracer.sampler})"
+
+
+class _OnceAMinute(logging.Filter):
+    """Lets a message through once a minute, whatever its arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        due = now >= self._next.get(str(record.msg), 0.0)
+        if due and len(self._next) < 100:
+            self._next[str(record.msg)] = now + 60.0
+        return due
+
+
+# Where OpenTelemetry's exporters log each retry of each batch.
+_LOUD = (
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "opentelemetry.exporter.otlp.proto.grpc.exporter",
+)
 
 
 class _Several(SpanExporter):

@@ -334,9 +334,6 @@ class Config:
 
     def _initialize_global_tracer(self, tracer: Tracer) -> None:
         opentracing.set_global_tracer(tracer)
-        from shim.pipeline import share_provider
-
-        share_provider(tracer)
         logger.info("opentracing.tracer initialized to %s[app_name=%s]", tracer, self.service_name)
 
     def _create_local_agent_channel(self, io_loop: Any) -> LocalAgentSender:
