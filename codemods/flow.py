@@ -842,6 +842,8 @@ def _detail(owner: Fact, member: str) -> str:
     """Which representation a value has after rewriting, where its kind alone does not say."""
     if member in ("active_span", "active", "get_span"):
         return "active"
+    if member in ("finished_spans", "get_spans"):
+        return "finished"
     if member == "extract":
         return "extracted"
     if member == "context" and owner.kind == "span":
@@ -872,7 +874,7 @@ def _is_member(kind: str, attr: str) -> bool:
 
 
 def _element(fact: Fact) -> Fact:
-    return Fact(fact.kind[2:]) if fact.kind.startswith("[]") else UNKNOWN
+    return Fact(fact.kind[2:], fact.detail) if fact.kind.startswith("[]") else UNKNOWN
 
 
 def _container(values: list[Fact]) -> Fact:

@@ -69,6 +69,7 @@ def _set(site: Site, change: Change) -> Change:
     change.message = "the provider is global already"
     if statement.targets == [site.node]:
         if isinstance(statement.value, ast.Call):
+            change.depends_on(statement.value)
             return change.replace_statement(statement, statement.value)
         return change.remove(statement)
     raise CannotRewrite("the global tracer is one of several targets")
@@ -85,6 +86,7 @@ def set_global_tracer(site: Site) -> Change:
         raise CannotRewrite("its argument is missing")
     change = site.change("the provider is global already")
     if isinstance(value, ast.Call):
+        change.depends_on(value)
         return change.replace_statement(statement, value)
     return change.remove(statement)
 

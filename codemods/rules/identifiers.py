@@ -106,7 +106,13 @@ def tracer(site: Site) -> Change:
 
 @rule.member("span", "parent_id")
 @rule.member("span_context", "parent_id")
-def parent_id(site: Site) -> Report:
+def parent_id(site: Site) -> Change | Report:
+    owner = site.owner
+    if owner is not None and site.file.detail(owner) == "finished":
+        change = site.change("the parent's id")
+        return change.replace(
+            site.node, "(", owner, ".parent.span_id if ", owner, ".parent else None)"
+        )
     return Report(
         "only spans of the SDK know their parent",
         "Read `span.parent.span_id` of a ReadableSpan, in a processor, an exporter or a test.",

@@ -1,0 +1,151 @@
+"""`MockTracer` in tests becomes a provider that exports into memory."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from codemods.model import Safety
+from codemods.registry import define
+from codemods.setup import EXPORT, SPANS
+from codemods.site import CannotRewrite, Change, File, Report, Site
+
+rule = define(
+    code="JO701",
+    title="MockTracer to the in-memory exporter",
+    url="https://opentelemetry-python.readthedocs.io/en/latest/sdk/trace.export.html",
+    safety=Safety.SAFE,
+    explanation="""\
+A test that asks a `MockTracer` for its finished spans asks an `InMemorySpanExporter` instead; the
+exporter gets a name like the tracer's (`self.tracer` has `self.exporter`). The provider stays the
+test's own, since a process can set its global provider only once: a MockTracer that becomes the
+global tracer is reported. So is one whose exporter would be out of reach, because a function or
+fixture returns the tracer.
+""",
+    examples=(
+        (
+            """\
+from opentracing.mocktracer import MockTracer
+
+
+def test_work():
+    tracer = MockTracer()
+    work(tracer)
+    spans = tracer.finished_spans()
+    assert spans[0].operation_name == "work"
+    assert spans[0].tags["size"] == 1
+    assert spans[0].tags["error"] is True
+""",
+            """\
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+
+def test_work():
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer(__name__)
+    work(tracer)
+    spans = exporter.get_finished_spans()
+    assert spans[0].name == "work"
+    assert spans[0].attributes["size"] == 1
+    assert (spans[0].status.status_code is StatusCode.ERROR) is True
+""",
+        ),
+    ),
+    minutes=15,
+)
+
+CLASS = "opentracing.mocktracer.MockTracer"
+MEMORY = "opentelemetry.sdk.trace.export.in_memory_span_exporter"
+_FIXTURE = Report(
+    "the tracer is returned or passed on, so that its exporter would be out of reach",
+    "Make the exporter a fixture of its own: a TracerProvider with a "
+    "SimpleSpanProcessor(InMemorySpanExporter()), and ask the exporter for get_finished_spans().",
+)
+
+
+@rule.symbol(CLASS)
+def constructor(site: Site) -> Change | Report:
+    statement = site.statement
+    if site.call is None:
+        raise CannotRewrite("the class is passed on or derived from")
+    if not isinstance(statement, ast.Assign) or statement.value is not site.call:
+        return _FIXTURE
+    if len(statement.targets) != 1:
+        raise CannotRewrite("it is bound to several names")
+    target = statement.targets[0]
+    if site.file.symbol(target) == "opentracing.tracer":
+        return Report(
+            "the global tracer of a process can be set only once in OpenTelemetry",
+            "Set one provider with an InMemorySpanExporter for the whole test run, in conftest.py, "
+            "and clear() the exporter before each test.",
+        )
+    exporter = exporter_of(site.file, target)
+    change = site.change("a provider that exports into memory")
+    memory = change.use(MEMORY, "InMemorySpanExporter")
+    provider = change.use(SPANS, "TracerProvider")
+    simple = change.use(EXPORT, "SimpleSpanProcessor")
+    return change.replace_statement(
+        statement,
+        f"{exporter} = {memory}()",
+        f"provider = {provider}()",
+        f"provider.add_span_processor({simple}({exporter}))",
+        (target, " = provider.get_tracer(__name__)"),
+    )
+
+
+def exporter_of(file: File, tracer: ast.expr) -> str:
+    """The name of the exporter that goes with a tracer: `self._tracer` has `self._exporter`."""
+    if not isinstance(tracer, ast.Name | ast.Attribute):
+        raise CannotRewrite("the tracer is kept in an unusual place")
+    text = file.text(tracer)
+    head, dot, last = text.rpartition(".")
+    renamed = re.sub("tracer", "exporter", last)
+    if renamed == last:
+        renamed = f"{last}_exporter"
+    if not head and renamed in file.bound:
+        raise CannotRewrite(f"the name `{renamed}` is taken")
+    return f"{head}{dot}{renamed}"
+
+
+@rule.member("tracer", "finished_spans", "reset")
+def recorded(site: Site) -> Change | Report:
+    """`tracer.finished_spans()` where the same expression was bound to a MockTracer here."""
+    assert site.owner is not None
+    file = site.file
+    made = _made(file, site.owner)
+    if made is None or site.call is None:
+        return _FIXTURE
+    change = site.change("asks the exporter").depends_on(made.func)
+    method = "get_finished_spans()" if site.member == "finished_spans" else "clear()"
+    text = f"{exporter_of(file, site.owner)}.{method}"
+    if isinstance(site.parent, ast.Compare | ast.BinOp):
+        text = f"list({text})"  # it gives a tuple
+    return change.replace(site.call, text)
+
+
+def _made(file: File, tracer: ast.expr) -> ast.Call | None:
+    """The `MockTracer()` an expression holds: the same name or attribute, in a scope around it."""
+    text = file.text(tracer)
+    for node in file.nodes:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and file.symbol(node.value.func) == CLASS
+            and file.text(node.targets[0]) == text
+            and _reaches(file, node, tracer)
+        ):
+            return node.value
+    return None
+
+
+def _reaches(file: File, assignment: ast.Assign, use: ast.expr) -> bool:
+    """Whether what a statement binds is what a name or attribute means elsewhere."""
+    if isinstance(use, ast.Attribute):
+        return file.class_of(assignment) is file.class_of(use)
+    scope = file.function(assignment)
+    return scope is file.function(use) or scope in file.ancestors(use)

@@ -1,0 +1,91 @@
+"""MockTracer in tests: a provider of the test's own that exports into memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemods.helpers import check, check_noop
+
+IMPORTS = """\
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def tracer():\n    return MockTracer()\n",
+        "run(MockTracer())\n",
+        "class Mine(MockTracer):\n    pass\n",
+        "import opentracing\n\nopentracing.tracer = MockTracer()\n",
+    ],
+)
+def test_a_tracer_whose_exporter_is_out_of_reach_is_reported(body: str) -> None:
+    check_noop(f"from opentracing.mocktracer import MockTracer\n\n{body}")
+
+
+def test_on_self_in_a_test_case() -> None:
+    check(
+        """\
+        from opentracing.mocktracer import MockTracer
+
+
+        class WorkTest(TestCase):
+            def setUp(self):
+                self.tracer = MockTracer()
+
+            def test_work(self):
+                self.tracer.reset()
+                work(self.tracer)
+                self.assertEqual(len(self.tracer.finished_spans()), 1)
+        """,
+        IMPORTS
+        + """\
+
+
+class WorkTest(TestCase):
+    def setUp(self):
+        self.exporter = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.tracer = provider.get_tracer(__name__)
+
+    def test_work(self):
+        self.exporter.clear()
+        work(self.tracer)
+        self.assertEqual(len(self.exporter.get_finished_spans()), 1)
+""",
+    )
+
+
+def test_a_scope_manager_is_not_needed() -> None:
+    check(
+        """\
+        from opentracing.mocktracer import MockTracer
+        from opentracing.scope_managers.contextvars import ContextVarsScopeManager
+
+        mock_tracer = MockTracer(ContextVarsScopeManager())
+        assert mock_tracer.finished_spans() == []
+        """,
+        IMPORTS
+        + """\
+
+mock_exporter = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(mock_exporter))
+mock_tracer = provider.get_tracer(__name__)
+assert list(mock_exporter.get_finished_spans()) == []
+""",
+    )
+
+
+def test_spans_of_a_tracer_from_elsewhere_are_reported() -> None:
+    check_noop("""\
+        from opentracing.mocktracer import MockTracer
+
+
+        def test_work(tracer: MockTracer):
+            assert tracer.finished_spans()
+        """)

@@ -1,0 +1,47 @@
+"""What tests read of finished spans."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemods.helpers import run
+
+HEAD = """\
+from opentracing.ext import tags
+from opentracing.mocktracer import MockTracer
+
+tracer = MockTracer()
+span = tracer.finished_spans()[0]
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("span.tags", "span.attributes"),
+        ("span.tags['a']", "span.attributes['a']"),
+        ("span.tags[tags.ERROR]", "(span.status.status_code is StatusCode.ERROR)"),
+        ("span.tags[tags.SPAN_KIND]", "span.kind.name.lower()"),
+        ("span.operation_name", "span.name"),
+        ("len(span.logs)", "len(span.events)"),
+        ("span.logs[0].key_values", "span.events[0].attributes"),
+        ("span.logs[i].key_values['event']", "span.events[i].name"),
+        ("span.start_time", "(span.start_time / 1e9)"),
+        ("span.finish_time", "(span.end_time / 1e9)"),
+        ("span.finished", "(span.end_time is not None)"),
+        ("span.context.trace_id", "span.get_span_context().trace_id"),
+        ("span.parent_id", "(span.parent.span_id if span.parent else None)"),
+        ("span.logs[0].timestamp", "span.logs[0].timestamp"),
+    ],
+)
+def test_reading(before: str, after: str) -> None:
+    result = run(f"{HEAD}print({before})\n").source.decode()
+    assert result.splitlines()[-1] == f"print({after})"
+
+
+def test_a_span_from_elsewhere_needs_unsafe() -> None:
+    source = (
+        "import opentracing\n\n\ndef show(span: opentracing.Span):\n    return span.tags['a']\n"
+    )
+    assert "span.tags" in run(source).source.decode()
+    assert "span.attributes" in run(source, unsafe=True).source.decode()
