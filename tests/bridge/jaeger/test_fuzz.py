@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,12 +16,16 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from bridge.jaeger.agent import PORTS, Agent, Options
 from bridge.jaeger.intake import Intake
 from bridge.jaeger.inventory import Inventory
 from bridge.jaeger.queue import PieceQueue
 from bridge.jaeger.thrift import CHILD_OF, Malformed, Protocol, decode_batch, decode_packet
 from bridge.jaeger.translate import translate
+from bridge.otlp.receiver import OtlpReceiver
+from bridge.otlp.settings import Signal, read_settings
 from tests.bridge.jaeger import packets
+from tests.servers.process import wait_until
 
 PACKETS = int(os.environ.get("FUZZ_PACKETS", "20000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
@@ -136,3 +141,19 @@ def test_amplifiers_cost_little(name: str, head: bytes, unit: bytes, size: int) 
     with pytest.raises(Malformed):
         translate(decode_batch(data, Protocol.COMPACT))
     assert time.process_time() - began < 5, name
+
+
+def test_a_running_agent_takes_the_next_good_packet() -> None:
+    with OtlpReceiver() as sink, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        endpoint = read_settings(Signal.TRACES, endpoint=sink.grpc_endpoint, environ={})
+        agent = Agent(Options(endpoint, ports=dict.fromkeys(PORTS, 0), batch_seconds=0.02))
+        for number, data in enumerate(hostile(2000)):
+            way = ("compact", "binary", "zipkin")[number % 3]
+            client.sendto(data[:65_000], ("127.0.0.1", agent.ports[way]))
+        last = packets.batch(packets.span(operation_name=b"the last"))
+        client.sendto(packets.packet(last), ("127.0.0.1", agent.ports["compact"]))
+        wait_until(lambda: any(span.name == "the last" for span in sink.spans))
+        assert agent.close(5)
+        counts = agent.intake.counts
+        assert sum(counts.batches.values()) + sum(counts.refused_batches.values()) == 2001
+        assert not any("error" in reason for _, reason in counts.refused_batches)
