@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
@@ -361,7 +361,8 @@ async def _do_async(check: _Check) -> CheckResult:
     started = time.time_ns()
     token = context_api.attach(_UNTRACED)
     try:
-        outcome = await asyncio.wait_for(check.function(), check.timeout)  # type: ignore[arg-type]
+        awaited = cast("Awaitable[object]", check.function())
+        outcome = await asyncio.wait_for(awaited, check.timeout)
         return check.result(started, "failed" if outcome is False else "")
     except asyncio.TimeoutError as error:
         return check.result(started, "timeout", error)
