@@ -17,7 +17,6 @@ from opentelemetry import baggage, trace
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
 from bridge.adapters.conventions import ERROR_TYPE, SCHEMA_URL
@@ -27,7 +26,6 @@ Attributes: TypeAlias = Mapping[str, AttributeValue]
 # Turns a client library's exception into ours; None leaves it as it is.
 Translate: TypeAlias = Callable[[BaseException], "AdapterError | None"]
 
-_W3C = TraceContextTextMapPropagator()
 # The plain key is the one that is not private to a package; instrumentations honour both.
 SUPPRESS = "suppress_instrumentation"
 _UNEXPECTED = "an unexpected error; its type is in error.type"
@@ -103,12 +101,18 @@ class Call:
         self._token: Token[Context] | None = None
 
     def inject(self, headers: MutableMapping[str, str]) -> None:
-        """Adds `traceparent` (and `tracestate`) to HTTP headers."""
-        _W3C.inject(headers, self._context)
-        if parent := headers.get("traceparent"):
-            # The SDK sets the flag "random" too; servers with a trace library of before that
-            # (etcd 3.5) then drop the whole header.
-            headers["traceparent"] = f"{parent[:-2]}{int(parent[-2:], 16) & 1:02x}"
+        """Adds `traceparent` (and `tracestate`) to HTTP headers.
+
+        Of the flags only "sampled": servers with a trace library of before "random" (etcd 3.5)
+        drop a header that has it.
+        """
+        own = self.span.get_span_context()
+        if not own.is_valid:
+            return
+        sampled = own.trace_flags & 1
+        headers["traceparent"] = f"00-{own.trace_id:032x}-{own.span_id:016x}-{sampled:02x}"
+        if own.trace_state:
+            headers["tracestate"] = own.trace_state.to_header()
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """The same for gRPC."""

@@ -2,7 +2,14 @@ import pytest
 from opentelemetry import baggage, trace
 from opentelemetry import context as context_api
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled, suppress_instrumentation
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 
 from bridge.adapters.conventions import SCHEMA_URL
 from bridge.adapters.errors import Forbidden, NotFound
@@ -88,6 +95,18 @@ def test_headers_and_metadata_carry_traceparent_and_never_baggage(tracing, telem
     flags = f"{sent.trace_flags & 1:02x}"  # never "random": old servers drop such a header
     assert headers == {"traceparent": f"00-{sent.trace_id:032x}-{sent.span_id:016x}-{flags}"}
     assert metadata == (("traceparent", headers["traceparent"]),)
+
+
+def test_tracestate_goes_along_and_an_unsampled_parent_stays_so(telemetry):
+    state = TraceState([("vendor", "1")])
+    parent = SpanContext(0xA, 0xB, True, TraceFlags(0), state)
+    tracing = Tracing("consul", tracer_provider=telemetry.tracer_provider)
+    headers = {}
+    with trace.use_span(NonRecordingSpan(parent)), tracing.call("get", {}) as call:
+        call.inject(headers)
+    assert headers["traceparent"].startswith(f"00-{0xA:032x}-")
+    assert headers["traceparent"].endswith("-00")
+    assert headers["tracestate"] == "vendor=1"
 
 
 def test_transport_spans_are_suppressed_unless_wanted(telemetry):

@@ -1,0 +1,83 @@
+"""Consul's rows of `make bench-adapters`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import consul as pyconsul
+from opentelemetry.trace import SpanKind
+
+from benchmarks.adapters import Row, beside, percentiles, provider
+from bridge.adapters.consul import ConfigStore, ConsulConnection, ConsulSettings
+from tests.servers import consul
+
+KEY = "bench/key"
+CHANGES = 200
+CACHED_READS = 1_000_000
+CACHED_GOAL = 2.0  # us
+
+
+def rows(rounds: int) -> Iterator[Row]:
+    with consul.dev() as agent:
+        settings = ConsulSettings(port=agent.port)
+        with ConsulConnection(settings, tracer_provider=provider()) as connection:
+            store = ConfigStore(connection)
+            store.put(KEY, "value")
+            yield from _calls(agent.port, store, rounds)
+            yield from percentiles("consul watch latency", list(_watch(store)))
+            yield _cached(store)
+
+
+def _calls(port: int, store: ConfigStore, rounds: int) -> Iterator[Row]:
+    bare = pyconsul.Consul(port=port)
+    yield from beside("consul get", lambda: bare.kv.get(KEY), lambda: store.get(KEY), rounds)
+    yield from beside(
+        "consul put", lambda: bare.kv.put(KEY, "v"), lambda: store.put(KEY, "v"), rounds
+    )
+    # Our client does not look for proxies and .netrc; without that both sides do the same. The SDK
+    # alone, a span written by hand around the bare call, is the floor.
+    bare.http.session.trust_env = False
+    tracer = provider().get_tracer("bench")
+
+    def by_hand() -> None:
+        attributes = {"db.system.name": "consul", "db.operation.name": "get"}
+        with tracer.start_as_current_span("get", kind=SpanKind.CLIENT, attributes=attributes):
+            bare.kv.get(KEY)
+
+    for name, call in (
+        ("consul get, no proxy lookup on either side", lambda: store.get(KEY)),
+        ("the same, the SDK's span alone", by_hand),
+    ):
+        yield from beside(name, lambda: bare.kv.get(KEY), call, rounds, goals=False)
+
+
+def _watch(store: ConfigStore) -> Iterator[float]:
+    """Seconds from the return of a put to the callback that sees it."""
+    arrived = threading.Event()
+    seen: list[float] = []
+
+    def callback(event: object) -> None:
+        seen.append(time.perf_counter())
+        arrived.set()
+
+    with store.watch(KEY, callback):
+        arrived.wait(5)
+        for number in range(CHANGES):
+            time.sleep(0.05)
+            arrived.clear()
+            began = time.perf_counter()
+            store.put(KEY, str(number))
+            arrived.wait(5)
+            yield seen[-1] - began
+
+
+def _cached(store: ConfigStore) -> Row:
+    with store.cache("bench/") as cache:
+        cache.wait(5)
+        began = time.perf_counter()
+        for _ in range(CACHED_READS):
+            cache.get(KEY)
+        spent = time.perf_counter() - began
+        return Row("consul cached read", spent / CACHED_READS * 1e6, "us", CACHED_GOAL)
