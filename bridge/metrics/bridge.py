@@ -16,7 +16,7 @@ from typing import Any
 from opentelemetry import metrics as api
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource as SdkResource
-from prometheus_client import REGISTRY, Counter, Histogram, Summary
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Summary
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
@@ -290,10 +290,14 @@ class MetricsBridge:
         return render(families, format_, self._problems)
 
     def before_fork(self) -> None:
+        if self._pusher is not None:
+            self._pusher.before_fork()
         self.reader.before_fork()
 
     def after_fork_in_parent(self) -> None:
         self.reader.after_fork_in_parent()
+        if self._pusher is not None:
+            self._pusher.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
         """A new process: its own name, its own connection, and counts from zero."""
@@ -387,19 +391,26 @@ def _started(metric: Metric, start: int) -> Metric:
 
 
 def _zero(registry: Any) -> None:
-    """Sets the counters of a forked child to zero, without any lock that the fork may have cut."""
+    """Sets the counters of a forked child to zero, and gives instruments locks of its own.
+
+    Another thread of the parent may have held any of them at the fork.
+    """
     if not proven():
         logger.warning("metrics: a forked process repeats what its parent counted")
         return
+    registry._lock = Lock()
     for collector in collectors_of(registry) or ():
-        if type(collector) not in {Counter, Histogram, Summary}:
+        if type(collector) not in {Counter, Gauge, Histogram, Summary}:
             continue
         children = [collector]
         if collector._labelnames:
             collector._lock = Lock()
             children = list(collector._metrics.values())
         for child in children:
-            child._metric_init()
+            if isinstance(child, Gauge):
+                child._value._lock = Lock()
+            else:
+                child._metric_init()
 
 
 def _exporters() -> set[str]:

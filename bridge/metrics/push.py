@@ -6,6 +6,7 @@ Points are cumulative, so a push that failed is not queued: the next one says mo
 from __future__ import annotations
 
 import contextlib
+import importlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from bridge.metrics.problems import Problems
 from bridge.otlp.sender import OtlpSender, Outcome
 from bridge.otlp.settings import Settings
 
+FORK_SECONDS = 0.5
 REFUSED, UNAVAILABLE = "push refused", "receiver unavailable"
 REJECTED, LOST = "points rejected", "points dropped"
 _SUPPRESS = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
@@ -46,6 +48,7 @@ class Pusher:
         self._renew()
 
     def start(self) -> None:
+        _import_early(self._settings.protocol)
         self._thread = threading.Thread(target=self._run, name="metrics-push", daemon=True)
         self._thread.start()
 
@@ -79,6 +82,15 @@ class Pusher:
             self._sender.close()
         return done
 
+    def before_fork(self) -> None:
+        """Lets a push that is under way finish, if that is soon: the child inherits its locks."""
+        self._held_for_fork = self._lock.acquire(timeout=FORK_SECONDS)
+
+    def after_fork_in_parent(self) -> None:
+        if self._held_for_fork:
+            self._held_for_fork = False
+            self._lock.release()
+
     def after_fork_in_child(self) -> None:
         """A thread and a connection do not survive a fork; the child makes its own."""
         self._sender = None
@@ -88,6 +100,7 @@ class Pusher:
 
     def _renew(self) -> None:
         self._lock, self._stop = threading.Lock(), threading.Event()
+        self._held_for_fork = False
 
     def _run(self) -> None:
         stop = self._stop
@@ -130,6 +143,18 @@ class Pusher:
             return True
         first, second = (self._send(half, deadline) for half in halves)
         return first and second
+
+
+def _import_early(protocol: str) -> None:
+    """What a first push would import: a fork in the middle of that leaves an import lock locked."""
+    for name in (
+        "opentelemetry.proto.collector.metrics.v1.metrics_service_pb2",
+        *_IMPORTS[protocol],
+    ):
+        importlib.import_module(name)
+
+
+_IMPORTS = {"http": ("urllib3", "encodings.idna"), "grpc": ("grpc", "google.rpc.status_pb2")}
 
 
 @contextlib.contextmanager

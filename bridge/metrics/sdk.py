@@ -50,6 +50,7 @@ class BridgeReader(MetricReader):
         self.on_shutdown: list[Any] = []
         self._problems = problems
         self._lock = threading.Lock()
+        self._held_for_fork = False
         self._data: MetricsData | None = None
         self._exemplars: dict[int, _Remembered] = {}
 
@@ -119,16 +120,18 @@ class BridgeReader(MetricReader):
         for call in self.on_shutdown:
             call()
 
-    def before_fork(self) -> bool:
+    def before_fork(self) -> None:
         """Keeps collections out of the fork: the child must not inherit a half-done one."""
-        return self._lock.acquire(timeout=5)
+        self._held_for_fork = self._lock.acquire(timeout=5)
 
     def after_fork_in_parent(self) -> None:
-        if self._lock.locked():
+        if self._held_for_fork:
+            self._held_for_fork = False
             self._lock.release()
 
     def after_fork_in_child(self) -> None:
         self._lock = threading.Lock()
+        self._held_for_fork = False
         self._exemplars = {}
 
 
