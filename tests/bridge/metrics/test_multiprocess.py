@@ -197,8 +197,6 @@ app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/metrics": bridge.wsgi_app})
 @pytest.mark.parametrize("preload", [True, False], ids=["preload", "no preload"])
 def test_gunicorn_prefork_with_a_multiprocess_folder(receiver, tmp_path, preload):
     """Real workers: some are killed, others take over, and at the end every request counts once."""
-    pytest.importorskip("gunicorn", reason="pip install gunicorn")
-    pytest.importorskip("flask", reason="pip install flask")
     (tmp_path / "prefork_app.py").write_text(APP, "utf-8")
     folder = tmp_path / "multiproc"
     folder.mkdir()
