@@ -21,12 +21,6 @@ LEGACY = (HERE / "legacy.py").read_text()
 JAEGER2OTLP = str(Path(sys.executable).parent / "jaeger2otlp")
 
 
-@pytest.fixture
-def receiver():
-    with OtlpReceiver() as receiver:
-        yield receiver
-
-
 def settings(receiver: OtlpReceiver, protocol: str) -> dict[str, str]:
     grpc = protocol == "grpc"
     return {
