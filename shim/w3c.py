@@ -1,4 +1,4 @@
-"""`traceparent` beside the legacy headers, for fleets in transition."""
+"""W3C headers (`traceparent`, `baggage`) beside the legacy ones, for fleets in transition."""
 
 from __future__ import annotations
 
@@ -6,44 +6,89 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from opentelemetry import baggage
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.trace import get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from shim.codecs import TextFormat
 from shim.jaeger_client.span_context import SpanContext
 
 _TRACEPARENT = "traceparent"
 _TRACESTATE = "tracestate"
+_BAGGAGE = "baggage"
+# What W3C asks every service to pass on.
+_MAX_BAGGAGE_ITEMS = 180
+_MAX_BAGGAGE_BYTES = 8192
 _propagator = TraceContextTextMapPropagator()
+_baggage_propagator = W3CBaggagePropagator()
+_baggage_items = TextFormat(baggage_header_prefix="")
 
 
-def w3c_wanted() -> bool:
-    """Unless OTEL_PROPAGATORS names others and not `tracecontext`."""
+def w3c_wanted(propagator: str = "tracecontext") -> bool:
+    """Unless OTEL_PROPAGATORS names others and not this one."""
     chosen = os.environ.get("OTEL_PROPAGATORS", "").strip()
-    return not chosen or "tracecontext" in (name.strip() for name in chosen.split(","))
+    return not chosen or propagator in (name.strip() for name in chosen.split(","))
 
 
 def write_traceparent(context: SpanContext, carrier: Any) -> None:
-    """Of the flags only sampled is written: Jaeger's others mean something else in W3C."""
+    """`traceparent` and, where there is any, `baggage`.
+
+    Of the flags only sampled is written: Jaeger's others mean something else in W3C.
+    """
     trace_id = context.trace_id.to_bytes(16, "big").hex()
     span_id = context.span_id.to_bytes(8, "big").hex()
     carrier[_TRACEPARENT] = f"00-{trace_id}-{span_id}-0{context.flags & 1}"
     if context.trace_state:
         carrier[_TRACESTATE] = context.trace_state.to_header()
+    if context.baggage and w3c_wanted(_BAGGAGE):
+        carrier[_BAGGAGE] = _baggage_header(context.baggage)
 
 
 def read_traceparent(carrier: Any, legacy: SpanContext | None) -> SpanContext | None:
-    """What the W3C headers add to `legacy`: the trace if that has none, else its tracestate."""
+    """What the W3C headers add to `legacy`: the trace if that has none, else its tracestate, and
+    the baggage items that it has not."""
     if legacy is not None and legacy.has_trace:
+        if not hasattr(carrier, "__contains__"):
+            return legacy
         if _TRACESTATE in carrier:
             native = _extract(carrier)
             if native is not None and native.trace_id == legacy.trace_id:
                 legacy.trace_state = native.trace_state
+        if _BAGGAGE in carrier or "Baggage" in carrier:
+            legacy._baggage = _with_w3c_baggage(carrier, legacy.baggage)
         return legacy
     native = _extract(carrier)
     if native is None:
         return legacy
-    return SpanContext.from_otel(native, dict(legacy.baggage) if legacy is not None else None)
+    items = _with_w3c_baggage(carrier, legacy.baggage if legacy is not None else {})
+    return SpanContext.from_otel(native, items or None)
+
+
+def _baggage_header(items: Mapping[str, Any]) -> str:
+    pairs: list[str] = []
+    room = _MAX_BAGGAGE_BYTES
+    for key, value in _baggage_items.baggage_headers(items)[:_MAX_BAGGAGE_ITEMS]:
+        pair = f"{key}={value}"
+        if len(pair) < room:
+            pairs.append(pair)
+            room -= len(pair) + 1
+    return ",".join(pairs)
+
+
+def _with_w3c_baggage(carrier: Any, legacy: Mapping[str, str]) -> dict[str, str]:
+    if not w3c_wanted(_BAGGAGE):
+        return dict(legacy)
+    values = [
+        value
+        for key, value in carrier.items()
+        if isinstance(key, str) and key.lower() == _BAGGAGE and isinstance(value, str)
+    ]
+    native = baggage.get_all(_baggage_propagator.extract({_BAGGAGE: values}, Context()))
+    # legacy headers have lost the case of their keys
+    new = {key: str(value) for key, value in native.items() if key.lower() not in legacy}
+    return {**new, **legacy}
 
 
 def _extract(carrier: Any) -> Any:

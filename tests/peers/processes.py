@@ -27,11 +27,11 @@ NATIVE = [
     str(PYTHON / "native.py"),
 ]
 
-_PYTHON = {"native": NATIVE, "python": LEGACY, "shim": SHIM}
+_PYTHON = {"native": NATIVE, "w3c": NATIVE, "python": LEGACY, "shim": SHIM}
 
+_PROPAGATORS = {"native": "uber_trace_id", "w3c": "tracecontext,baggage"}
 # A sampler of ours that lets everything through and knows debug requests.
 _NATIVE_ENV = {
-    "OTEL_PROPAGATORS": "uber_trace_id",
     "OTEL_TRACES_SAMPLER": "rate_limiting",
     "OTEL_TRACES_SAMPLER_ARG": "1000000",
     "OTEL_METRICS_EXPORTER": "none",
@@ -40,7 +40,8 @@ _NATIVE_ENV = {
 
 
 class Peers:
-    """Starts peers by name: `native`, `shim`, `python`, `go`, `node`, `java`.
+    """Starts peers by name: `native`, `shim`, `python`, `go`, `node`, `java`, and `w3c`, a native
+    one that knows W3C headers only.
 
     `env` goes to all of them: where their spans go.
     """
@@ -56,7 +57,8 @@ class Peers:
             env = {
                 **_UNSET,
                 **self._env,
-                **(_NATIVE_ENV if name == "native" else {}),
+                **_NATIVE_ENV,
+                "OTEL_PROPAGATORS": _PROPAGATORS.get(name, "tracecontext,baggage"),
                 "PEER_PORT": str(port),
                 "PEER_NAME": name,
                 "OTEL_SERVICE_NAME": f"peer-{name}",

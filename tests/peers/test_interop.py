@@ -214,3 +214,25 @@ def test_b3_unsampled(peers: Peers, ours: str, theirs: str) -> None:
     hops = chain(peers, [ours, theirs, ours], headers, propagation="b3")
     assert_one_trace(hops)
     assert_flags(hops, sampled=False, debug=False)
+
+
+@pytest.mark.parametrize("names", [["shim", "w3c", "shim"], ["w3c", "shim", "w3c"]])
+def test_services_that_know_w3c_headers_only(peers: Peers, names: list[str]) -> None:
+    hops = chain(peers, names, {}, baggage=BAGGAGE)
+    assert_one_trace(hops)
+    assert_flags(hops, sampled=True, debug=False)
+    assert [hop["server"]["baggage"] for hop in hops] == [BAGGAGE] * 3
+
+
+def test_w3c_unsampled_stays_unsampled(peers: Peers) -> None:
+    headers = {"traceparent": f"00-{0xABC:032x}-{0xDEF:016x}-02"}
+    hops = chain(peers, ["shim", "w3c", "shim"], headers)
+    assert_one_trace(hops)
+    assert_flags(hops, sampled=False, debug=False)
+
+
+def test_the_random_flag_is_no_debug_flag(peers: Peers) -> None:
+    headers = {"traceparent": f"00-{0xABC:032x}-{0xDEF:016x}-03"}
+    hops = chain(peers, ["shim", "python"], headers)
+    assert_one_trace(hops)
+    assert_flags(hops, sampled=True, debug=False)
