@@ -17,20 +17,8 @@ from codemods.registry import Handler, Registered, registered
 from codemods.site import CannotRewrite, Change, File, Report, Site
 from codemods.source import Source, Span
 
-NEEDLES = (
-    b"opentracing",
-    b"jaeger_client",
-    b"exporter.jaeger",
-    b"exporter import jaeger",
-    b"ext.jaeger",
-    b"ext import jaeger",
-    b"start_active_span",
-    b"log_kv",
-    b"scope_manager",
-    b"set_baggage_item",
-    b"uber-trace-id",
-    b"jaeger_tracing",
-)
+# What remains without these comes to us through an import of a module that has them.
+NEEDLES = (b"opentracing", b"jaeger", b"uber-trace-id", b"start_active_span", b"log_kv")
 UNKNOWN_CODE = "JO000"
 IMPORT_CODE = "JO001"
 
@@ -62,7 +50,7 @@ def module_facts(source: bytes, *, module: str, is_package: bool, known: Facts) 
 
     Raises `Unreadable`.
     """
-    return dict(_flow(Source(source), module, is_package, known).own)
+    return _flow(Source(source), module, is_package, known).told()
 
 
 def rewrite(

@@ -78,6 +78,12 @@ class Flow:
         self._pending: list[tuple[FunctionNode | ast.Lambda, Scope]] = []
         self._stars: list[str] = []
         self._foreign = False
+        self._wild = {key[key.index("?") :]: fact for key, fact in known.items() if "?" in key}
+        self._telling = any(
+            isinstance(node, ast.Attribute)
+            and (node.attr in legacy.TELLTALE or node.attr in legacy.TELLTALE_WHEN_NAMED)
+            for node in ast.walk(tree)
+        )
         for _ in range(_ROUNDS):
             before = dict(self.own)
             self._run()
@@ -93,7 +99,19 @@ class Flow:
 
     def fact(self, key: str) -> Fact | None:
         """What is known under a key, here or from other modules."""
-        return self.own.get(key) or self.known.get(key)
+        found = self.own.get(key) or self.known.get(key)
+        return self._wild.get(key) if found is None and key[:1] == "?" else found
+
+    def told(self) -> dict[str, Fact]:
+        """The facts that concern other modules: those that lead to something legacy."""
+        known = {key for key, fact in self.known.items() if _is_legacy_fact(fact)}
+        kept = {key: fact for key, fact in self.own.items() if _is_legacy_fact(fact)}
+        owners = {owner for key in (*kept, *known) for owner in _owners(key)}
+        for key, fact in self.own.items():
+            passed_on = fact.kind != "name" or self.package == self.module
+            if key not in kept and passed_on and _leads(key, fact, owners):
+                kept[key] = fact
+        return kept
 
     def learn(self, key: str, fact: Fact) -> None:
         """Keep what is worth telling: instances, containers of them, functions and classes."""
@@ -162,7 +180,8 @@ class Flow:
         self._stars.clear()
         scope = Scope(self.module, self.tree, None)
         self.scopes = {self.tree: scope}
-        scope.hints = _hints(self.tree.body)
+        if self._telling:
+            scope.hints = _hints(self.tree.body)
         self._block(self.tree.body, scope)
         while self._pending:
             node, outer = self._pending.pop(0)
@@ -323,7 +342,7 @@ class Flow:
             scope.owner = outer.qualified
         self.scopes[node] = scope
         body: list[ast.stmt] = [] if lambda_ else node.body  # type: ignore[assignment]
-        scope.hints = {} if self._foreign else _hints(body)
+        scope.hints = _hints(body) if self._telling and not self._foreign else {}
         for inner in _statements(body):
             if isinstance(inner, ast.Global | ast.Nonlocal):
                 scope.outer.update(inner.names)
@@ -606,7 +625,7 @@ class Flow:
             self.members[node] = owner
             kind = legacy.ATTRIBUTES.get((owner.kind, attr), "")
             if attr in ("set_baggage_item", "get_baggage_item"):
-                self.own["?baggage"] = Fact("uses")
+                self.own["?baggage"] = Fact("manager")
             if not kind and TRACING_NAME.search(attr):
                 return self.fact(f"?.{attr}") or UNKNOWN
             return Fact(kind, _detail(owner, attr))
@@ -849,6 +868,30 @@ def _detail(owner: Fact, member: str) -> str:
     if member == "context" and owner.kind == "span":
         return "of span"
     return owner.detail if member == "span" and owner.kind == "scope" else ""
+
+
+def _is_legacy_fact(fact: Fact) -> bool:
+    if fact.kind in INSTANCES or fact.kind in ("manager", "tuple") or fact.kind[:2] == "[]":
+        return True
+    if fact.kind == "name":
+        return legacy.is_legacy(fact.detail)
+    return fact.kind == "class" and any(legacy.is_legacy(b) for b in fact.detail.split(","))
+
+
+def _owners(key: str) -> Iterator[str]:
+    """What a fact's key belongs to: a.B.f(0) to the method a.B.f and the class a.B."""
+    path = key.partition("(")[0]
+    yield path
+    yield path.rpartition(".")[0]
+
+
+def _leads(key: str, fact: Fact, owners: set[str]) -> bool:
+    """Whether a fact is on the way to a legacy one."""
+    if fact.kind in ("function", "class"):
+        return key in owners or any(base in owners for base in fact.detail.split(",") if base)
+    if fact.kind == "name":
+        return fact.detail in owners
+    return fact.kind == "instance" and "(" not in key and fact.detail in owners
 
 
 def _prefer(one: Fact, other: Fact) -> Fact:
