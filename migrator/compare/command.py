@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,7 +16,7 @@ from migrator.compare import plan as plans
 from migrator.compare.catalogue import CATALOGUE
 from migrator.compare.comparison import Comparison, compare_recordings
 from migrator.compare.programs import CouldNotRun
-from migrator.compare.rules import SEMCONV, BadRule, Rule, parse
+from migrator.compare.rules import SEMCONV, BadRule, Rule, for_unsteady, parse
 from migrator.compare.sides import SideRun, run_plan
 from migrator.exits import DONE, FINDINGS, Failure
 
@@ -92,6 +93,9 @@ def _list_names(ctx: click.Context, param: click.Parameter, wanted: bool) -> Non
 @click.option("--rules", type=click.Path(path_type=Path), help="A TOML file with [[allow]] tables.")
 @click.option("--semconv", is_flag=True, help="Allow attributes renamed to today's conventions.")
 @click.option("--strict", is_flag=True, help="Allow nothing by default.")
+@click.option(
+    "--twice", is_flag=True, help="Run BEFORE twice; allow what its own runs do not share."
+)
 @click.option("--names", is_flag=True, is_eager=True, expose_value=False, callback=_list_names,
               help="List the differences by name.")  # fmt: skip
 @click.option("--sampling", type=click.Choice(["every", "program"]), default="every",
@@ -113,6 +117,8 @@ def compare(before: str, after: str | None, form: str, html: Path | None, **opti
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         plan, rules = _plan(before, after, options)
+        if options["twice"]:
+            rules = (*rules, *_unsteady(plan, options))
         old, new = run_plan(plan, options["sampling"], options["timeout"], _progress)
     except (CouldNotRun, BadRule) as error:
         raise Failure(str(error)) from error
@@ -149,6 +155,14 @@ def _plan(
     rules += plans.read_rules(options["rules"]) if options["rules"] else ()
     rules += [SEMCONV] if options["semconv"] else []
     return plan, (*rules, *plan.rules)
+
+
+def _unsteady(plan: plans.Plan, options: dict[str, Any]) -> tuple[Rule, ...]:
+    """Rules for what differs between two runs of the old side itself."""
+    itself = replace(plan, after=plan.before)
+    first, second = run_plan(itself, options["sampling"], options["timeout"], _progress)
+    outcome = compare_recordings(first.recording, second.recording)
+    return tuple(dict.fromkeys(for_unsteady(d) for d in outcome.differences if not d.allowed_by))
 
 
 def _show(outcome: Comparison, old: SideRun, new: SideRun, form: str, output: bool) -> None:

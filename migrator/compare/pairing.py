@@ -34,7 +34,12 @@ def pair(before: Recording, after: Recording) -> Pairing:
     """Pair every span that has a counterpart; the rest is missing, or extra."""
     matcher = _Matcher(before, after)
     matcher.descend([(before.roots, after.roots)])
-    while matcher.rename(_alike) or matcher.move() or matcher.rename(_same_place):
+    while (
+        matcher.rename(_alike)
+        or matcher.move()
+        or matcher.rename(_same_place)
+        or matcher.rename(_same_role)
+    ):
         pass
     return matcher.pairing
 
@@ -126,6 +131,16 @@ def _same_place(before: Span, after: Span) -> bool:
     """Little but the name tells them apart; both may be empty."""
     below = {child.name for child in before.children}, {child.name for child in after.children}
     return _overlap(_facts(before), _facts(after)) >= 0.5 and _overlap(*below) >= 0.5
+
+
+def _same_role(before: Span, after: Span) -> bool:
+    """What is left in one place and plays one part: both the server's span, say, or with the
+    same spans below. An instrumentation may have given it another name and other attributes."""
+    if before.service != after.service:
+        return False
+    below = {child.name for child in before.children}, {child.name for child in after.children}
+    border = before.kind == after.kind and before.kind not in ("unset", "internal")
+    return border or (bool(before.children) and _overlap(*below) >= 0.5)
 
 
 def _overlap(some: set[Hashable] | set[str], others: set[Hashable] | set[str]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from glob import escape
 from typing import Any
 
 from migrator.compare.catalogue import CATALOGUE
@@ -42,6 +43,7 @@ DEFAULTS = tuple(
     for name, sort in CATALOGUE.items()
     if sort.allowed
 )
+UNSTEADY = "differs between two runs of the old side itself"
 SEMCONV = Rule("semconv-attribute", reason="renamed on purpose", origin="--semconv")
 
 
@@ -69,6 +71,18 @@ def from_table(table: dict[str, Any], origin: str) -> Rule:
     if not table.get("difference") or not table.get("reason"):
         raise BadRule(f"{origin}: [[allow]] needs a `difference` and a `reason`")
     return Rule(**{**table, "difference": _known(table["difference"]), "origin": origin})
+
+
+def for_unsteady(difference: Difference) -> Rule:
+    """A rule for exactly what two runs of the old side did not share."""
+    return Rule(
+        difference=difference.name,
+        attribute=escape(difference.key),
+        service=escape(difference.service),
+        span=escape(difference.span),
+        reason=UNSTEADY,
+        origin="--twice",
+    )
 
 
 def apply(

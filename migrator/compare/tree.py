@@ -15,6 +15,7 @@ from migrator.compare.model import Span
 from migrator.compare.sides import SideRun
 
 UNLIMITED = 100_000  # columns of a file or a pipe: nothing is cut
+VALUES = {"changed-attribute", "changed-event-attribute"}
 SHOWN = 120  # characters of a value
 
 
@@ -33,6 +34,8 @@ def print_tree(outcome: Comparison, old: SideRun, new: SideRun) -> None:
     for rule in outcome.unused:
         console.print(Text(f"note: {rule.origin} allowed nothing ({rule.difference})", "dim"))
     console.print(_verdict(outcome, old, new))
+    if outcome.counts.keys() & VALUES:
+        console.print(Text("If a value differs in every run, --twice finds out.", "dim"))
 
 
 def _trees(outcome: Comparison) -> list[Tree]:

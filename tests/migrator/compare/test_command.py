@@ -79,6 +79,19 @@ def test_semconv_allows_the_new_names_of_attributes(tmp_path: Path):
     assert "semconv-attribute" in done.stdout
 
 
+def test_what_differs_in_every_run_is_found_by_running_twice(tmp_path: Path):
+    script = tmp_path / "ids.py"
+    script.write_text(
+        TRACED.replace("pass", "import os; span.set_attribute('id[1]', os.urandom(8).hex())")
+    )
+    once = compare(str(script), str(script))
+    assert once.returncode == 1
+    assert "--twice finds out" in once.stdout
+    done = compare(str(script), str(script), "--twice", "--format", "json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["allowed"]["changed-attribute"] == 1
+
+
 def test_arguments_after_two_dashes_go_to_both_sides(traced: str):
     done = compare(traced, traced, "--format", "json", "--", "given")
     assert [row["after"]["name"] for row in json.loads(done.stdout)["spans"]] == ["given"]

@@ -73,6 +73,22 @@ def test_a_span_with_another_name_and_other_content_is_no_rename():
     assert pairs(before, after) == {("shop: a", "shop: a")}
 
 
+def test_a_server_span_that_an_instrumentation_names_is_the_same_span():
+    before = recording(
+        span("greet", span("x"), kind="server", attributes={"component": "Flask"}),
+        span("fail", kind="server"),
+    )
+    after = recording(
+        span("GET /fail", kind="server", attributes={"http.route": "/fail"}),
+        span("GET /greet", span("x"), kind="server", attributes={"http.route": "/greet"}),
+    )
+    assert pairs(before, after) == {
+        ("shop: greet", "shop: GET /greet"),
+        ("shop: greet > shop: x", "shop: GET /greet > shop: x"),
+        ("shop: fail", "shop: GET /fail"),
+    }
+
+
 def test_a_moved_subtree_is_found_in_its_new_place():
     before = recording(span("a", span("b", span("c", span("d"))), span("e")))
     after = recording(span("a", span("b"), span("e", span("c", span("d")))))
