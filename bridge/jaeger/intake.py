@@ -54,17 +54,21 @@ class Intake:
         """
         try:
             batch = decode(data)
-            pieces = [(piece, translate(piece)) for piece in _cut(batch)]
+            pieces = [translate(piece) for piece in _cut(batch)]
         except Malformed as error:
             self.refuse(way, error.reason, peer, len(data))
             raise
+        except Exception as error:
+            # Whatever input can still do to us, the next one must be taken.
+            self.refuse(way, "error", peer, len(data), trace=error)
+            raise Malformed("error") from error
         full = False
         with self._lock:
             counts = self.counts
             counts.batches[way] += 1
             counts.bytes[way] += len(data)
             counts.spans[way] += len(batch.spans)
-            for _, done in pieces:
+            for done in pieces:
                 counts.invalid_spans += done.invalid
                 counts.translated += done.spans
                 if done.spans and not self._queue.put(Piece(done.data, done.spans)):
@@ -74,12 +78,14 @@ class Intake:
         if full:
             raise Full
 
-    def refuse(self, way: str, reason: str, peer: str, size: int = 0) -> None:
+    def refuse(
+        self, way: str, reason: str, peer: str, size: int = 0, trace: Exception | None = None
+    ) -> None:
         """Counts input that is not used, and tells of it, at most once a minute."""
         with self._lock:
             self.counts.refused_batches[way, reason] += 1
             self.counts.bytes[way] += size
-        self.bad.note(way, reason, peer)
+        self.bad.note(way, reason, peer, trace)
 
 
 def _cut(batch: Batch) -> Iterator[Batch]:
@@ -102,8 +108,8 @@ class BadInputLog:
         self._pending: Counter[str] = Counter()
         self._last = -seconds
 
-    def note(self, way: str, reason: str, peer: str) -> None:
-        """`peer` is an address; what was sent is never logged."""
+    def note(self, way: str, reason: str, peer: str, trace: Exception | None = None) -> None:
+        """`peer` is an address; what was sent is never logged. `trace` is an error of ours."""
         with self._lock:
             self._pending[f"{way} {reason}"] += 1
             now = time.monotonic()
@@ -112,4 +118,4 @@ class BadInputLog:
             self._last, told = now, self._pending
             self._pending = Counter()
         what = ", ".join(f"{count} x {name}" for name, count in told.most_common(10))
-        logger.warning("refused: %s (the last from %s)", what, peer)
+        logger.warning("refused: %s (the last from %s)", what, peer, exc_info=trace)

@@ -6,6 +6,7 @@ bounded backlog, and only a few packets are decoded before the sockets are looke
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import selectors
 import socket
@@ -147,11 +148,5 @@ class UdpListener:
     def _decode(self) -> None:
         port, data, peer = self._backlog.popleft()
         self._backlog_bytes -= len(data) + PACKET_OVERHEAD_BYTES
-        try:
+        with contextlib.suppress(Malformed, Full):  # counted; there is nobody to answer
             self._intake.take(data, port.decode, port.way, peer)
-        except (Malformed, Full):
-            pass  # counted; there is nobody to answer
-        except Exception:
-            # Whatever a packet can still do to us, the next one must be read.
-            logger.exception("UDP %s: an unexpected error", port.way)
-            self._intake.refuse(port.way, "error", peer, len(data))

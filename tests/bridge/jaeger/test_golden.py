@@ -280,7 +280,18 @@ def test_generated(pair: Pair, batch: Batch, way: str) -> None:
     check(pair, batch, way)
 
 
-# What jaeger-client really sends
+# What clients of other languages send, recorded
+
+RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.bin"), key=lambda path: path.name)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_recorded(pair: Pair, path: Path) -> None:
+    way = path.stem.rpartition("-")[2]
+    compare_traces(pair, pair.send(path.read_bytes(), way))
+
+
+# What jaeger-client for Python really sends
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 NAMES = sorted(path.name for path in SAMPLES.iterdir() if path.is_dir())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 
 from bridge.jaeger.thrift import Malformed, Protocol, decode_batch, decode_packet
 from tests.bridge.jaeger import packets
 
+RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.bin"))
 COMPACT_CALL = b"\x82\x81\x00\x09emitBatch"
 
 
@@ -41,6 +43,15 @@ def test_a_body_of_either_protocol(protocol: Protocol) -> None:
     sent = packets.batch(packets.span(logs=[packets.log({"event": "x"})]))
     got = decode_batch(packets.body(sent, protocol.value), protocol)
     assert got.spans[0].logs[0].fields[0].string == b"x"
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_clients_of_other_languages(path: Path) -> None:
+    language, _, way = path.stem.partition("-")
+    data = path.read_bytes()
+    batch = decode_batch(data) if way == "http" else decode_packet(data, Protocol(way))
+    assert batch.process.service_name.decode() == f"{language}-shop"
+    assert sorted(span.operation_name for span in batch.spans) == [b"child", b"follower", b"parent"]
 
 
 def test_unknown_fields_are_skipped() -> None:
