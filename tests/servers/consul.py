@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.servers.process import ServerProcess, find_program, free_ports, http_ok
 
-INSTALL = "apt-get install consul (or unpack the consul binary you have onto PATH)"
+INSTALL = "make servers"
 MANAGEMENT = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d"  # the ACL token that may do everything
 
 
@@ -54,7 +54,10 @@ def with_acl() -> Consul:
     acl = {
         "enabled": True,
         "default_policy": "deny",
-        "tokens": {"initial_management": MANAGEMENT, "agent": MANAGEMENT},
+        "tokens": {
+            "initial_management" if _is_new(_program()) else "master": MANAGEMENT,
+            "agent": MANAGEMENT,
+        },
     }
     return dev(config={"acl": acl})
 
@@ -67,17 +70,18 @@ def with_mtls(folder: Path) -> Consul:
         "key_file": str(folder / "dc1-server-consul-0-key.pem"),
     }
     (https_port,) = free_ports(1)
-    agent = dev(
-        f"-https-port={https_port}",
-        config={"tls": {"defaults": files, "https": {"verify_incoming": True}}},
-    )
+    if _is_new(_program()):
+        config = {"tls": {"defaults": files, "https": {"verify_incoming": True}}}
+    else:
+        config = {**files, "verify_incoming_https": True}
+    agent = dev(f"-https-port={https_port}", config=config)
     agent.https_port = https_port
     return agent
 
 
 def make_certificates(folder: Path) -> None:
     """A new CA, with a certificate for a server and one for a client."""
-    program = find_program("consul", install=INSTALL)
+    program = _program()
     for arguments in ("ca create", "cert create -server", "cert create -client"):
         command = [program, "tls", *arguments.split()]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
@@ -120,13 +124,14 @@ def leader_of(servers: list[Consul]) -> Consul:
 
 
 def _agent(arguments: list[str], config: dict[str, Any], ports: list[int] | None = None) -> Consul:
-    program = find_program("consul", install=INSTALL)
+    program = _program()
     http, serf, wan, rpc = ports or free_ports(4)
     command = [
         program, "agent", *arguments, "-config-dir=config",
         "-bind=127.0.0.1", "-client=127.0.0.1", f"-http-port={http}", "-dns-port=-1",
         f"-serf-lan-port={serf}", f"-serf-wan-port={wan}", f"-server-port={rpc}",
-        "-grpc-port=-1", "-disable-host-node-id", *_closed_ports(program),
+        "-grpc-port=-1", "-disable-host-node-id",
+        *(["-grpc-tls-port=-1"] if _is_new(program) else []),
     ]  # fmt: skip
     agent = Consul("consul", command, lambda: _has_leader(http))
     agent.port = http
@@ -136,11 +141,16 @@ def _agent(arguments: list[str], config: dict[str, Any], ports: list[int] | None
     return agent
 
 
+def _program() -> str:
+    return find_program("consul", install=INSTALL)
+
+
 @functools.cache
-def _closed_ports(program: str) -> list[str]:
-    """From 1.14 on a second gRPC port opens by default, a fixed one."""
-    usage = subprocess.run([program, "agent", "-help"], capture_output=True, text=True, check=False)
-    return ["-grpc-tls-port=-1"] if "-grpc-tls-port" in usage.stdout + usage.stderr else []
+def _is_new(program: str) -> bool:
+    """From 1.14 on; Debian's is 1.8."""
+    answer = subprocess.run([program, "version"], capture_output=True, text=True, check=True)
+    major, minor = answer.stdout.split()[1].lstrip("v").split(".")[:2]
+    return (int(major), int(minor)) >= (1, 14)
 
 
 def _has_leader(port: int) -> bool:
