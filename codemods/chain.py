@@ -20,6 +20,7 @@ def split(change: Change, site: Site) -> None:
         raise CannotRewrite("the method is passed on without being called")
     parent = file.parents[call]
     if isinstance(parent, ast.Attribute) and _is_member(site, parent):
+        change.depends_on(parent)
         return
     links = _links(site)
     statement = site.statement
@@ -28,9 +29,9 @@ def split(change: Change, site: Site) -> None:
     elif isinstance(statement, ast.Assign) and statement.value is call:
         root = (_assigned(site, statement),)
         links = _links(site, whole=True)
-    elif isinstance(statement, ast.Return) and statement.value is call and not links:
-        _returned(change, site, statement)
-        return
+    elif isinstance(statement, ast.Return) and statement.value is call:
+        root = (_root(site, links),)
+        _returned(change, site, statement, root)
     elif not links and (isinstance(parent, ast.Lambda) or site.member not in SETTERS):
         return
     else:
@@ -76,6 +77,8 @@ def _root(site: Site, links: list[ast.Attribute]) -> ast.expr:
         if not (isinstance(inner, ast.Attribute) and inner.attr in SETTERS):
             break
         first = inner.value
+    if first is site.node and isinstance(first, ast.Attribute):
+        first = first.value
     assert isinstance(first, ast.expr)
     if links and isinstance(first, ast.Call):
         owner = site.file.flow.members.get(first.func)
@@ -93,18 +96,16 @@ def _assigned(site: Site, statement: ast.Assign) -> str:
     raise CannotRewrite("the chain is assigned to several targets")
 
 
-def _returned(change: Change, site: Site, statement: ast.Return) -> None:
+def _returned(change: Change, site: Site, statement: ast.Return, root: tuple[Part, ...]) -> None:
     """`return span.set_tag(...)` becomes two statements."""
     file = site.file
-    assert isinstance(site.node, ast.Attribute)
-    file.alone(statement)
-    start = file.span(statement).start
-    owner = file.text(site.node.value)
-    if not isinstance(site.node.value, ast.Name | ast.Attribute):
-        raise CannotRewrite("the result of the call is returned, and OpenTelemetry's gives None")
     assert statement.value is not None
-    change.replace(Span(start, file.span(statement.value).start))
-    change.after(statement, ("return ", owner))
+    first = root[0]
+    if not isinstance(first, ast.Name | ast.Attribute):
+        raise CannotRewrite("the result of the call is returned, and OpenTelemetry's gives None")
+    file.alone(statement)
+    change.replace(Span(file.span(statement).start, file.span(statement.value).start))
+    change.after(statement, ("return ", *root))
 
 
 def _unwrap(change: Change, statement: ast.stmt, first: ast.expr, last: ast.Call) -> None:

@@ -17,7 +17,7 @@ Part: TypeAlias = "str | ast.AST | Span"
 
 
 class Edit(NamedTuple):
-    """Replace `span` by `parts`. A part with the same span is what an earlier edit made of it."""
+    """Replace `span` by `parts`. A part with the same span is what other edits made of it."""
 
     span: Span
     parts: tuple[Part, ...]
@@ -38,9 +38,20 @@ class Editor:
         return not any(_cross(edit.span, other) for edit in edits for other in self._edits)
 
     def add(self, edits: Iterable[Edit]) -> None:
-        """Take edits; where two have one range, the later is the outer one."""
+        """Take edits; where two have one range, one that wraps it goes around one that does not."""
         for edit in edits:
-            self._edits.setdefault(edit.span, []).append(edit)
+            stack = self._edits.setdefault(edit.span, [])
+            if edit.span.start == edit.span.end or self._wraps(edit):
+                stack.append(edit)
+            else:
+                stack.insert(0, edit)
+
+    def _wraps(self, edit: Edit) -> bool:
+        return any(
+            (part if isinstance(part, Span) else self._source.span(part)) == edit.span
+            for part in edit.parts
+            if not isinstance(part, str)
+        )
 
     def render(self) -> str:
         """The whole text with all edits made."""

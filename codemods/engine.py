@@ -28,6 +28,7 @@ def is_candidate(source: bytes) -> bool:
     return any(needle in source for needle in NEEDLES)
 
 
+@lru_cache(maxsize=4096)
 def imported_modules(source: bytes, *, module: str, is_package: bool) -> frozenset[str]:
     """The absolute names of the modules this file may import (`from a import b` gives a and a.b).
 
@@ -210,9 +211,20 @@ def _apply(file: File, decided: list[_Decision]) -> str:
 def _wanted(one: _Decision, options: Options) -> bool:
     return (
         isinstance(one.outcome, Change)
+        and not _is_suppressed(one, options)
         and (options.unsafe or not one.outcome.unsafe)
         and is_selected(one.code, options)
     )
+
+
+def _is_suppressed(one: _Decision, options: Options) -> bool:
+    """Whether a comment on one of the site's lines says to leave it."""
+    if not options.suppressed:
+        return False
+    source = one.site.file.source
+    start, end = sites.file_span(one.site)
+    lines = range(source.position(start)[0], source.position(end)[0] + 1)
+    return any(line in lines and code in ("", one.code) for line, code in options.suppressed)
 
 
 def is_selected(code: str, options: Options) -> bool:
@@ -353,6 +365,8 @@ def _finding(file: File, one: _Decision) -> Finding:
 
 def _fate(one: _Decision) -> tuple[Fate, str, str]:
     outcome = one.outcome
+    if _is_suppressed(one, one.site.file.options):
+        return Fate.SUPPRESSED, "left as it is, because a comment says so", ""
     if one.consumed is not None:
         if isinstance(one.site.node, ast.alias):
             return Fate.REWRITTEN, "import removed: nothing uses it any more", ""

@@ -106,6 +106,8 @@ class Flow:
         """The facts that concern other modules: those that lead to something legacy."""
         known = {key for key, fact in self.known.items() if _is_legacy_fact(fact)}
         kept = {key: fact for key, fact in self.own.items() if _is_legacy_fact(fact)}
+        if all(fact.kind == "name" for fact in kept.values()) and self.package != self.module:
+            kept = {key: fact for key, fact in kept.items() if "." in fact.detail}
         owners = {owner for key in (*kept, *known) for owner in _owners(key)}
         for key, fact in self.own.items():
             passed_on = fact.kind != "name" or self.package == self.module

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from codemods.edits import Part
 from codemods.emit import is_none, literal_key, may_be_none, value_type
 from codemods.site import CannotRewrite, Change, File, tight
+from codemods.source import Span
 from codemods.starting import dict_display
 
 Line = tuple[Part, ...]
@@ -38,6 +39,10 @@ W3C_NOTE = (
     "Spans now travel as `traceparent`: services that still speak `uber-trace-id` start new traces "
     "until they are migrated too; `--propagation both` speaks both."
 )
+
+
+class BuiltAtRunTime(CannotRewrite):
+    """The configuration is not written out, so only `shim` can translate it, when it is there."""
 
 
 @dataclass(slots=True)
@@ -84,6 +89,7 @@ def read_config(change: Change, call: ast.Call) -> Plan:
     if config is None:
         raise CannotRewrite("Config has no configuration")
     entries = _entries(change.file, config)
+    change.file.memo["config", call] = "written out"
     if "sampler" not in entries:
         _no_sampler(plan)
     for key, value in entries.items():
@@ -100,12 +106,12 @@ def _display(file: File, node: ast.expr) -> ast.Dict | None:
 def _entries(file: File, node: ast.expr) -> dict[str, ast.expr]:
     display = _display(file, node)
     if display is None:
-        raise CannotRewrite("the configuration is built at run time")
+        raise BuiltAtRunTime("the configuration is built at run time")
     entries = {}
     for key, value in zip(display.keys, display.values, strict=True):
         name = literal_key(file, key)
         if not name:
-            raise CannotRewrite("a key of the configuration is known only at run time")
+            raise BuiltAtRunTime("a key of the configuration is known only at run time")
         entries[name] = value
     return entries
 
@@ -154,7 +160,7 @@ def _read_tags(plan: Plan, value: ast.expr) -> None:
 def _read_agent(plan: Plan, value: ast.expr) -> None:
     display = _display(plan.change.file, value)
     if display is None:
-        raise CannotRewrite("the agent's address is known only at run time")
+        raise BuiltAtRunTime("the agent's address is known only at run time")
     for key, part in zip(display.keys, display.values, strict=True):
         name = literal_key(plan.change.file, key)
         if name == "reporting_host":
@@ -322,7 +328,7 @@ def provider_lines(plan: Plan, name: str) -> list[Line]:
     if plan.limits:
         arguments.append(plan.limits)
     provider = change.use(SPANS, "TracerProvider")
-    lines: list[Line] = [(f"{name} = {provider}(", *_join(arguments), ")")]
+    lines: list[Line] = [_call(change.file, f"{name} = {provider}", arguments)]
     if plan.exports:
         lines.append(_processor(plan, name))
     lines.extend(propagator_lines(change, b3=plan.b3))
@@ -339,30 +345,55 @@ def _resource(plan: Plan) -> Line:
         if may_be_none(change.file, plan.service):
             plan.doubt("the service name is never None")
     if plan.tags is not None:
-        parts.extend(
-            (", " if plan.service is not None else "", "**", *tight(change.file, plan.tags))
-        )
+        comma = ", " if plan.service is not None else ""
+        parts.extend((comma, *_entries_of(change, plan.tags)))
     parts.append("})")
     return tuple(parts)
 
 
-def _join(arguments: list[Line]) -> Line:
+def _entries_of(change: Change, tags: ast.expr) -> Line:
+    """The entries of a dict display, or any mapping spread out."""
+    if not isinstance(tags, ast.Dict) or not tags.keys:
+        return ("**", *tight(change.file, tags))
     parts: list[Part] = []
-    for index, argument in enumerate(arguments):
-        parts.extend((", " if index else "", *argument))
+    for key, value in zip(tags.keys, tags.values, strict=True):
+        entry: Line = ("**", value) if key is None else (key, ": ", value)
+        parts.extend((", " if parts else "", *entry))
     return tuple(parts)
+
+
+def _call(file: File, head: str, arguments: list[Line]) -> Line:
+    """A call on one line, or with a line for each argument where that would be long."""
+    length = sum(_length(file, part) for argument in arguments for part in argument)
+    wide = len(head) + length + 2 * len(arguments) > 88
+    flat: list[Part] = [head, "("]
+    for index, argument in enumerate(arguments):
+        if wide:
+            flat.extend(("\n    ", *argument, ","))
+        else:
+            flat.extend((", " if index else "", *argument))
+    return (*flat, "\n)" if wide else ")")
+
+
+def _length(file: File, part: Part) -> int:
+    if isinstance(part, str):
+        return len(part)
+    start, end = part if isinstance(part, Span) else file.span(part)
+    return end - start
 
 
 def _processor(plan: Plan, name: str) -> Line:
     change = plan.change
     batch = change.use(EXPORT, "BatchSpanProcessor")
     exporter = exporter_call(change, plan.host)
-    options: list[Part] = []
-    for option in plan.processor:
-        options.extend((", ", *option))
-    if len(exporter) == 1 and not options:
+    if len(exporter) == 1 and not plan.processor:
         return (f"{name}.add_span_processor({batch}(", *exporter, "))")
-    return (f"{name}.add_span_processor(\n    {batch}(", *exporter, *options, ")\n)")
+    if not plan.processor:
+        return (f"{name}.add_span_processor(\n    {batch}(", *exporter, ")\n)")
+    lines: list[Part] = [f"{name}.add_span_processor(\n    {batch}("]
+    for argument in (exporter, *plan.processor):
+        lines.extend(("\n        ", *argument, ","))
+    return (*lines, "\n    )\n)")
 
 
 def exporter_call(change: Change, host: ast.expr | None) -> Line:

@@ -169,12 +169,12 @@ def _tags(
             )
         return
     kind = _dict_kind(change, display)
-    if kind:
+    if kind and len(display.keys) == 1 and _only_use(change.file, tags, display):
+        new[argument] = (f"kind={kind}",)
+        if isinstance(tags, ast.Name):
+            change.remove(change.file.statement(display))
+    elif kind:
         extra.append((f"kind={kind}",))
-        if len(display.keys) == 1 and _only_use(change.file, tags, display):
-            new[argument] = None
-            if isinstance(tags, ast.Name):
-                change.remove(change.file.statement(display))
     rewrite_attributes(change, display)
 
 

@@ -7,7 +7,7 @@ import ast
 from codemods.edits import Part
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.setup import W3C_NOTE, Plan, free_name, provider_lines, read_config
+from codemods.setup import W3C_NOTE, BuiltAtRunTime, Plan, free_name, provider_lines, read_config
 from codemods.site import CannotRewrite, Change, File, Report, Site
 
 rule = define(
@@ -73,7 +73,10 @@ def config(site: Site) -> Change | Report | None:
     parent = site.parent
     if isinstance(parent, ast.Attribute) and parent.attr in _MAKERS:
         return None  # `Config(...).initialize_tracer()` is rewritten as one
-    plan = read_config(change, call)
+    try:
+        plan = read_config(change, call)
+    except BuiltAtRunTime:
+        return _at_run_time(site, call)
     statement = site.statement
     target = _target(statement, call)
     name = _new_name(site.file, target)
@@ -88,6 +91,27 @@ def config(site: Site) -> Change | Report | None:
     name = free_name(site.file, call, "provider", "tracer_provider")
     change.before(statement, *provider_lines(plan, name))
     return change.replace(call, name)
+
+
+def _at_run_time(site: Site, call: ast.Call) -> Change:
+    """The shim translates a configuration that only a run can tell, and sets the provider."""
+    config = _given(call, 0, "config")
+    if config is None:
+        raise CannotRewrite("Config has no configuration")
+    change = site.change("the configuration is built at run time, so `shim` translates it then")
+    change.advice = "Needs the package jaeger2otlp[shim] in the service."
+    service = _given(call, 2, "service_name")
+    tail: tuple[Part, ...] = (", service_name=", service) if service is not None else ()
+    site.file.memo["config", call] = "run time"
+    return change.replace(call, f"{change.use('shim', 'configure')}(", config, *tail, ")")
+
+
+def _given(call: ast.Call, index: int, name: str) -> ast.expr | None:
+    """An argument by place or name."""
+    if any(keyword.arg is None for keyword in call.keywords):
+        raise CannotRewrite("the arguments of Config come from `**`")
+    named = next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
+    return named or (call.args[index] if len(call.args) > index else None)
 
 
 def _finish(change: Change, plan: Plan) -> None:
@@ -147,15 +171,18 @@ def _make(site: Site, *, is_global: bool) -> Change:
     if isinstance(owner, ast.Call):
         if file.symbol(owner.func) != "jaeger_client.Config":
             raise CannotRewrite("the configuration comes from a call")
+        try:
+            plan = read_config(change, owner)
+        except BuiltAtRunTime:
+            return _chained_at_run_time(site, owner)
         _check_hoistable(site, call)
         name = free_name(file, call, "provider", "tracer_provider")
-        plan = read_config(change, owner)
         _finish(change, plan)
         change.before(statement, *provider_lines(plan, name))
     elif (made := _made_at(file, owner)) is not None:
         change.depends_on(made)
     whole = _alternative(file, call)
-    if not is_global:
+    if not is_global or _is_run_time(file, owner):
         return change.replace(whole, name, ".get_tracer(__name__)")
     trace = change.use("opentelemetry", "trace")
     setting = (f"{trace}.set_tracer_provider(", name, ")")
@@ -164,6 +191,28 @@ def _make(site: Site, *, is_global: bool) -> Change:
     _check_hoistable(site, call)
     change.before(statement, setting)
     return change.replace(whole, f"{trace}.get_tracer(__name__)")
+
+
+def _chained_at_run_time(site: Site, owner: ast.Call) -> Change:
+    made = Site(site.file, owner.func, "jaeger_client.Config")
+    change = _at_run_time(made, owner)
+    call = site.call
+    assert call is not None
+    return change.replace(_alternative(site.file, call), owner, ".get_tracer(__name__)")
+
+
+def _is_run_time(file: File, owner: ast.expr) -> bool:
+    """Whether the configuration was handed to the shim, which has set the provider."""
+    made = _made_at(file, owner)
+    call = file.parents[made] if made is not None else None
+    if isinstance(call, ast.Call) and ("config", call) not in file.memo:
+        try:
+            read_config(Change(file, ""), call)
+        except BuiltAtRunTime:
+            return True
+        except CannotRewrite:
+            return False
+    return call is not None and file.memo.get(("config", call)) == "run time"
 
 
 def _alternative(file: File, call: ast.Call) -> ast.expr:

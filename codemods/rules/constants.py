@@ -54,8 +54,9 @@ def constant(site: Site) -> Change | Report | None:
 
 
 def quoted(site: Site, value: str) -> str:
-    """The string in quotes that do not end an f-string around it."""
+    """The string in the quotes the file prefers, or in those an f-string around it leaves free."""
     for ancestor in site.file.ancestors(site.node):
         if isinstance(ancestor, ast.JoinedStr):
             return f"'{value}'" if '"' in site.file.text(ancestor)[:5] else f'"{value}"'
-    return f'"{value}"'
+    text = site.file.source.text
+    return f"'{value}'" if text.count("'") > text.count('"') else f'"{value}"'

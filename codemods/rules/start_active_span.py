@@ -9,7 +9,7 @@ from codemods.model import Safety
 from codemods.registry import define
 from codemods.scopes import is_alias, is_entered_later, variable
 from codemods.site import CannotRewrite, Change, Site, is_constant
-from codemods.starting import rewrite_start
+from codemods.starting import PARAMETERS, rewrite_start
 
 rule = define(
     code="JO201",
@@ -58,9 +58,26 @@ def start_active_span(site: Site) -> Change:
     if isinstance(parent, ast.Expr):
         raise CannotRewrite("the scope is thrown away, so nothing ever closes it")
     _as_manager(site, change)
-    if isinstance(parent, ast.withitem) and parent.optional_vars is not None:
-        _rename(change, parent.optional_vars)
+    if isinstance(parent, ast.withitem):
+        if parent.optional_vars is not None:
+            _rename(change, parent.optional_vars)
+        _carry_baggage(site, change)
     return change
+
+
+def _carry_baggage(site: Site, change: Change) -> None:
+    """Where the project uses baggage, make what was extracted current too, not just the span."""
+    file = site.file
+    parent = site.arguments(*PARAMETERS).get("child_of")
+    if parent is None or file.flow.fact("?baggage") is None or file.detail(parent) != "extracted":
+        return
+    block = file.parents[site.parent]
+    if not isinstance(parent, ast.Name) or not isinstance(block, ast.With | ast.AsyncWith):
+        return
+    trace, context = change.use("opentelemetry", "trace"), change.use("opentelemetry", "context")
+    held = (f"{trace}.set_span_in_context({trace}.get_current_span(), ", parent, ")")
+    change.before(block.body[0], (f"{context}.attach(", *held, ")"))
+    change.message += "; the baggage that came with its parent is made current with it"
 
 
 def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
