@@ -1,0 +1,75 @@
+"""Starts the server that a sample needs: the program on PATH, else compose.yaml beside the sample."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nobody listens on."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+@contextmanager
+def server(
+    folder: Path,
+    program: str,
+    command: Callable[[str], Sequence[str]],
+    ready: Callable[[bool], bool],
+) -> Iterator[bool]:
+    """Runs it while the block runs, and says whether it is the local program.
+
+    `command(path)` is how the local program is started; `ready(local)` is asked until it is true.
+    """
+    if path := shutil.which(program):
+        with tempfile.TemporaryDirectory() as home, (Path(home) / "log").open("wb") as log:
+            process = subprocess.Popen(command(path), cwd=home, stdout=log, stderr=log)
+            try:
+                _wait(lambda: ready(True), program)
+                yield True
+            finally:
+                process.terminate()
+                process.wait(10)
+    elif shutil.which("docker"):
+        compose = ["docker", "compose", "-f", str(folder / "compose.yaml")]
+        subprocess.run([*compose, "up", "-d"], check=True)
+        try:
+            _wait(lambda: ready(False), program)
+            yield False
+        finally:
+            subprocess.run([*compose, "down", "-v"], check=False)
+    else:
+        sys.exit(
+            f"This sample needs {program}: `make servers` fetches it; docker would do as well."
+        )
+
+
+def answers(url: str, contains: str = "") -> bool:
+    """Whether GET answers with `contains` in its body."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:
+            return contains in answer.read().decode()
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _wait(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not get ready within a minute")
+        time.sleep(0.05)
