@@ -78,10 +78,10 @@ class ContextScope(opentracing.Scope):  # type: ignore[misc]
         context = get_current()
         if self._closed or context.get(self._manager._key) is not self:
             return
-        self._closed = True
         if context.get(_SPAN_KEY) is self._current:
             attach(self._previous)
-        else:  # a native span inside is still open: it stays current
+        else:  # a native span inside is still open: it stays current, and its end brings us back
+            self._closed = True
             attach(Context({**context, self._manager._key: self._surviving()}))
         if self._finish_on_close and self._span is not None:
             self._span.finish()
