@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from shim.meaning import Meaning, event_of, links_of, translate
-from shim.values import nanoseconds
+from shim.values import nanoseconds, text
 
 if TYPE_CHECKING:
     from shim.jaeger_client.span import Span
@@ -54,7 +54,7 @@ class SdkSpan(ReadableSpan, trace.Span):
 
     @property
     def _name(self) -> str:  # type: ignore[override]
-        return self.span.operation_name
+        return text(self.span.operation_name)
 
     @cached_property
     def _context(self) -> trace.SpanContext:  # type: ignore[override]

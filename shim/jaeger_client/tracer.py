@@ -318,7 +318,8 @@ def _context_of(parent: Any) -> SpanContext | None:
 def _valid_references(references: Any) -> list[Reference]:
     """`references` as a list whose members all name a context of ours."""
     kept = []
-    for reference in [references] if isinstance(references, Reference) else references:
+    several = isinstance(references, (list, tuple, set)) and not isinstance(references, Reference)
+    for reference in references if several else [references]:
         named = getattr(reference, "referenced_context", None)
         context = None if named is None else _context_of(named)
         if context is not None:
