@@ -7,7 +7,7 @@ export PATH := $(PATH):$(CURDIR)/.servers
 READY := $(VENV)/.ready
 OLD_OTEL := .cache/opentelemetry-1.21/bin/python
 
-.PHONY: help test lint format demo compare servers clean
+.PHONY: help test lint format demo samples compare servers clean
 
 help: ## what can be made
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -29,6 +29,12 @@ lint: $(READY) ## ruff and mypy, as CI runs them
 format: $(READY) ## let ruff format and fix
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+demo: $(READY) ## migrate the samples, show a diff, run the result, show its spans
+	@$(PY) -m samples.demo
+
+samples: $(READY) ## write every sample's after/ anew
+	$(PY) -m samples.regenerate
 
 compare: $(READY) $(OLD_OTEL) ## prove the samples: the same trace before and after
 	$(PY) -m samples.compare

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 SOURCE_FOLDER = "src"
 PACKAGE = "__init__"
 LEGACY = frozenset(("jaeger_client", "opentelemetry", "opentracing"))
+STRUCTURE = frozenset(("", "class", "function", "instance", "name"))  # kinds that are not legacy
+WORD = re.compile(r"[A-Za-z_]\w*")
 MOST_ROUNDS = 20  # of facts; a chain of re-exports longer than this is cut off
 
 
@@ -73,6 +76,8 @@ class Project:
     sources: dict[str, bytes]  # of the modules worth a parse
     facts: dict[str, dict[str, Fact]] = field(default_factory=dict)  # module -> ".tracer" -> fact
     imports: dict[str, dict[str, str]] = field(default_factory=dict)  # as written -> module
+    legacy: dict[str, set[str]] = field(default_factory=dict)  # the facts that are not structure
+    words: dict[str, set[str]] = field(default_factory=dict)  # what importers may use of a module
     problems: dict[str, Problem] = field(default_factory=dict)
 
     def facts_for(self, name: str) -> dict[str, Fact]:
@@ -92,24 +97,31 @@ def load(root: str, files: Iterable[str], hits: Hits) -> Project:
     modules = {module.name: module for module in (module_of(path, root) for path in files)}
     sources = {module_of(path, root).name: source for path, source in hits.sources.items()}
     project = Project(root, modules, sources)
-    fresh = set(project.sources)
+    fresh = set(sources)
     for _ in range(MOST_ROUNDS):
-        told = _round(project, fresh)
-        if not told:
+        news = _round(project, fresh)
+        if not news.told:
             break
-        _add_importers(project, told)
-        _add_named(project, told)
-        fresh = {
+        fresh = _add_importers(project, news.told) | _add_addressed(project, news.addressed)
+        fresh.update(
             name
             for name in project.sources
-            if name in told or told.intersection(_imports(project, name).values())
-        }
+            if not news.told.isdisjoint(_imports(project, name).values())
+        )
     return project
 
 
-def _round(project: Project, fresh: Iterable[str]) -> set[str]:
-    """Ask the modules in `fresh` for facts; returns the modules that something new was said of."""
-    told: set[str] = set()
+@dataclass(slots=True)
+class _News:
+    """The modules that something legacy was newly said of, and those that others said it of."""
+
+    told: set[str] = field(default_factory=set)
+    addressed: set[str] = field(default_factory=set)
+
+
+def _round(project: Project, fresh: Iterable[str]) -> _News:
+    """Ask the modules in `fresh` for their facts."""
+    news = _News()
     for name in sorted(fresh):
         if name in project.problems:
             continue
@@ -125,19 +137,39 @@ def _round(project: Project, fresh: Iterable[str]) -> set[str]:
         except Unreadable as error:
             project.problems[name] = Problem(module.path, str(error))
             continue
-        told |= _learn(project, name, said)
-    return told
+        _learn(project, name, said, news)
+    return news
 
 
-def _learn(project: Project, name: str, said: Facts) -> set[str]:
-    told = set()
+def _learn(project: Project, name: str, said: Facts, news: _News) -> None:
     for written, fact in said.items():
         owner, tail = _owner(project, name, written)
         known = project.facts.setdefault(owner, {})
-        if known.get(tail) != fact:
-            known[tail] = fact
-            told.add(owner)
-    return told
+        if known.get(tail) == fact or (owner != name and tail in known):
+            continue  # of two callers that disagree the first is heard, or it would never end
+        known[tail] = fact
+        if fact.kind not in STRUCTURE:
+            project.legacy.setdefault(owner, set()).add(tail)
+        elif owner != name or not _leads_to_legacy(project, name, tail, fact):
+            continue
+        project.words.setdefault(owner, set()).update(WORD.findall(tail))
+        news.told.add(owner)
+        if owner != name:
+            news.addressed.add(owner)
+
+
+def _leads_to_legacy(project: Project, name: str, tail: str, fact: Fact) -> bool:
+    """Whether what a module binds is an object with something legacy, or a package re-exports it.
+
+    One step only: a large repository's objects all know each other somehow.
+    """
+    if fact.kind == "name" and not project.modules[name].is_package:
+        return False
+    if not fact.detail or tail.endswith(")"):
+        return False
+    owner, of = _owner(project, name, fact.detail)
+    known = project.legacy.get(owner, ())
+    return any(one == of or one.startswith((of + ".", of + "(")) for one in known)
 
 
 def _owner(project: Project, name: str, written: str) -> tuple[str, str]:
@@ -210,30 +242,36 @@ def _within(name: str, module: str) -> bool:
     return name == module or name.startswith(module + ".")
 
 
-def _add_importers(project: Project, told: Iterable[str]) -> None:
-    """Read the files that may import one of `told`, and keep those that do."""
-    needles = {needle for name in told for needle in _needles(project, name)}
+def _add_importers(project: Project, told: Iterable[str]) -> set[str]:
+    """Read the files that may use what is known of `told`, and keep those that import it."""
+    wanted = {name: _needles(project, name) for name in told}
     left = {m.path: n for n, m in project.modules.items() if n not in project.sources}
-    hits = search(left, lambda source: any(needle in source for needle in needles))
-    wanted = set(told)
+    hits = search(left, lambda source: any(_uses(source, *n) for n in wanted.values()))
+    added = set()
     for path, source in hits.sources.items():
         name = left[path]
         project.sources[name] = source
-        if not wanted.intersection(_imports(project, name).values()):
+        if wanted.keys().isdisjoint(_imports(project, name).values()):
             del project.sources[name], project.imports[name]
             project.problems.pop(name, None)
+        else:
+            added.add(name)
+    return added
 
 
-def _needles(project: Project, name: str) -> set[bytes]:
-    """What an importer's text must hold: the module's last name, or one that a package binds."""
-    words = {name.rpartition(".")[2]}
-    if project.modules[name].is_package:
-        words |= {tail.split(".")[1] for tail in project.facts.get(name, {})}
-    return {word.encode() for word in words if word}
+def _needles(project: Project, name: str) -> tuple[bytes, tuple[bytes, ...]]:
+    """The module's own name, as its importers write it, and the names they may use of it."""
+    own = b"" if project.modules[name].is_package else name.rpartition(".")[2].encode()
+    return own, tuple(word.encode() for word in project.words.get(name, ()))
 
 
-def _add_named(project: Project, told: Iterable[str]) -> None:
+def _uses(source: bytes, module: bytes, words: Iterable[bytes]) -> bool:
+    return module in source and any(word in source for word in words)
+
+
+def _add_addressed(project: Project, addressed: Iterable[str]) -> set[str]:
     """Read the modules that another one told something about."""
-    missing = {project.modules[n].path: n for n in told if n not in project.sources}
+    missing = {project.modules[n].path: n for n in addressed if n not in project.sources}
     for path, source in search(missing, lambda _: True).sources.items():
         project.sources[missing[path]] = source
+    return set(addressed)
