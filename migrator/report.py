@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import codemods
-from codemods import Fate, Finding, Rule
+from codemods import Fate, Finding, Rule, registry
 from migrator.analysis import Analysis
 from migrator.diff import shown
 
@@ -47,7 +46,7 @@ def scan_text(analysis: Analysis) -> Iterator[str]:
 
 def effort(findings: Sequence[Finding]) -> Iterator[str]:
     """An estimate in hours, and what it counts."""
-    minutes = {rule.code: rule.minutes for rule in codemods.rules()}
+    minutes = {rule.code: rule.minutes for rule in registry.rules()}
     fates = Counter(f.fate for f in findings)
     by_hand = sum(minutes.get(f.code, 5) for f in findings if f.fate is Fate.REPORTED)
     saved = sum(minutes.get(f.code, 5) for f in findings if f.fate is Fate.REWRITTEN)
@@ -74,7 +73,7 @@ def finding_lines(analysis: Analysis, fates: Iterable[Fate]) -> Iterator[str]:
 
 def statistics(analysis: Analysis) -> Iterator[str]:
     """How often each rule spoke, by fate."""
-    titles = {rule.code: rule.title for rule in codemods.rules()}
+    titles = {rule.code: rule.title for rule in registry.rules()}
     rows = ((f.code, f.fate) for found in analysis.findings.values() for f in found)
     yield from _table("rule", ((_titled(code, titles), fate) for code, fate in rows))
 

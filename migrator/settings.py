@@ -131,9 +131,9 @@ def _value(key: str, name: str, value: Any) -> Any:
 def _check_codes(settings: Settings) -> None:
     if not (settings.select or settings.ignore):
         return
-    import codemods
+    from codemods import registry
 
-    codes = [rule.code for rule in codemods.rules()]
+    codes = [rule.code for rule in registry.rules()]
     for wanted in (*settings.select, *settings.ignore):
         if not any(code.startswith(wanted) for code in codes):
             raise Wrong(f"no rule's code begins with {wanted!r}; `jaeger2otlp rules` lists them")

@@ -13,7 +13,7 @@ from codemods import Fate, Finding
 MARK = b"jaeger2otlp:"
 COMMENT = re.compile(r"#\s*jaeger2otlp:\s*ignore(?:\[(?P<codes>[^\]]*)\])?")
 EVERY = ""  # the code that stands for every rule
-UNUSED = "JO001"
+UNUSED = "JO009"
 
 
 @dataclass(frozen=True, slots=True)

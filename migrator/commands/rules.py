@@ -6,7 +6,7 @@ import difflib
 
 import click
 
-import codemods
+from codemods import registry
 from migrator import report
 from migrator.exits import Failure
 
@@ -14,7 +14,7 @@ from migrator.exits import Failure
 @click.command(epilog="\b\nExample:\n  jaeger2otlp rules | grep baggage")
 def rules() -> None:
     """List the rules: code, safety, title."""
-    for line in report.rule_table(codemods.rules()):
+    for line in report.rule_table(registry.rules()):
         click.echo(line)
 
 
@@ -22,7 +22,7 @@ def rules() -> None:
 @click.argument("code")
 def explain(code: str) -> None:
     """Explain one rule: what it does, when it does not, examples."""
-    known = {rule.code: rule for rule in codemods.rules()}
+    known = {rule.code: rule for rule in registry.rules()}
     rule = known.get(code.upper())
     if rule is None:
         near = difflib.get_close_matches(code.upper(), known, 1)
