@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections import Counter
@@ -66,9 +67,8 @@ class Exporter:
         self._sender.close()
         if not done:
             self._thread.join(1.0)
-            self.sent.failed["shutdown"] += sum(
-                piece.spans for piece in self._queue.take(2**62, 2**62, 0)
-            )
+            left = self._queue.take(sys.maxsize, sys.maxsize, 0)
+            self.sent.failed["shutdown"] += sum(piece.spans for piece in left)
         return done
 
     def _run(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-import time
 from collections import deque
 from typing import NamedTuple
 
 PIECE_OVERHEAD_BYTES = 250  # what Python needs around one
+
+_NEVER = sys.maxsize
 
 
 class Piece(NamedTuple):
@@ -31,7 +33,7 @@ class PieceQueue:
         self._pieces: deque[Piece] = deque()
         self._changed = threading.Condition()
         self._closed = False
-        self._wanted = 0
+        self._wanted = _NEVER
 
     def put(self, piece: Piece) -> bool:
         """Whether there was room."""
@@ -41,25 +43,21 @@ class PieceQueue:
             self._pieces.append(piece)
             self.bytes += piece.cost
             self.spans += piece.spans
-            if self._wanted and self.spans >= self._wanted:
+            if len(self._pieces) == 1 or self.spans >= self._wanted:
                 self._changed.notify()
             return True
 
     def take(self, max_spans: int, max_bytes: int, seconds: float) -> list[Piece]:
-        """The pieces of the next request: once there are `max_spans`, or what came in `seconds`.
+        """The pieces of the next request: once there are `max_spans`, or what came in `seconds`
+        after the first; it waits for the first one.
 
-        Empty when nothing came, or when the queue is closed and empty. One piece may be larger
-        than the bounds.
+        Empty only when the queue is closed and empty. One piece may be larger than the bounds.
         """
-        deadline = time.monotonic() + seconds
         with self._changed:
             self._wanted = max_spans
-            while self.spans < max_spans and not self._closed:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    break
-                self._changed.wait(left)
-            self._wanted = 0
+            self._changed.wait_for(lambda: self._pieces or self._closed)
+            self._changed.wait_for(lambda: self.spans >= max_spans or self._closed, seconds)
+            self._wanted = _NEVER
             return self._pop(max_spans, max_bytes)
 
     def _pop(self, max_spans: int, max_bytes: int) -> list[Piece]:

@@ -12,8 +12,10 @@ def piece(size: int = 10, spans: int = 1) -> Piece:
     return Piece(b"x" * size, spans)
 
 
-def test_an_empty_queue_gives_nothing() -> None:
-    assert PieceQueue(1000).take(1, 1000, 0) == []
+def test_an_empty_queue_gives_nothing_only_when_it_is_closed() -> None:
+    queue = PieceQueue(1000)
+    threading.Timer(0.05, queue.close).start()
+    assert queue.take(1, 1000, 60) == []
 
 
 def test_what_went_in_first_comes_out_first() -> None:
