@@ -74,7 +74,7 @@ class Intake:
                 if done.spans and not self._queue.put(Piece(done.data, done.spans)):
                     counts.dropped += done.spans
                     full = True
-            self.inventory.note(batch.process, way, peer, len(batch.spans), time.time())
+            self.inventory.note(batch, way, peer, time.time())
         if full:
             raise Full
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from bridge.jaeger import thrift
-from bridge.jaeger.thrift import Process, Tag
+from bridge.jaeger.thrift import Batch, Tag
 
 MAX_SENDERS = 1000
 MAX_TEXT_BYTES = 120
@@ -49,13 +49,15 @@ class Inventory:
         # Reading a process costs more than counting it, and the same bytes come again and again.
         self._known: dict[tuple[object, ...], Seen] = {}
 
-    def note(self, process: Process, transport: str, peer: str, spans: int, now: float) -> None:
+    def note(self, batch: Batch, transport: str, peer: str, now: float) -> None:
         """Counts a batch. `peer` is the address it came from, for clients that name no host."""
-        key = (transport, peer, process.service_name[:MAX_TEXT_BYTES], *_identity(process))
+        service, tags = batch.process.service_name, _telling(batch)
+        values = [(tag.key, (tag.string or b"")[:MAX_TEXT_BYTES], tag.long) for tag in tags]
+        key = (transport, peer, service[:MAX_TEXT_BYTES], *values)
         seen = self._known.get(key)
         if seen is None:
-            seen = self._remember(key, _sender(process, transport, peer), now)
-        seen.spans += spans
+            seen = self._remember(key, _sender(service, tags, transport, peer), now)
+        seen.spans += len(batch.spans)
         seen.batches += 1
         seen.last_seen = now
 
@@ -88,18 +90,18 @@ _SDK_NAME, _SDK_LANGUAGE, _SDK_VERSION = (
 _TELLING = frozenset({_VERSION, *_HOSTS, _SDK_NAME, _SDK_LANGUAGE, _SDK_VERSION})
 
 
-def _identity(process: Process) -> list[object]:
-    return [
-        (tag.key, (tag.string or b"")[:MAX_TEXT_BYTES], tag.long)
-        for tag in process.tags or ()
-        if tag.key in _TELLING
-    ]
+def _telling(batch: Batch) -> list[Tag]:
+    """The tags that say who sent it. OpenTelemetry's exporters for Jaeger put them on spans."""
+    found = [tag for tag in batch.process.tags or () if tag.key in _TELLING]
+    if not found and batch.spans:
+        found = [tag for tag in batch.spans[0].tags or () if tag.key in _TELLING]
+    return found
 
 
-def _sender(process: Process, transport: str, peer: str) -> Sender:
-    tags = {tag.key: tag for tag in process.tags or ()}
+def _sender(service: bytes, telling: list[Tag], transport: str, peer: str) -> Sender:
+    tags = {tag.key: tag for tag in telling}
     host = next((_text(tags[key]) for key in _HOSTS if key in tags), peer)
-    return Sender(_cut(process.service_name) or UNKNOWN, _client(tags), host or UNKNOWN, transport)
+    return Sender(_cut(service) or UNKNOWN, _client(tags), host or UNKNOWN, transport)
 
 
 def _client(tags: Mapping[bytes, Tag]) -> str:

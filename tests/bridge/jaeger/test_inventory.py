@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.jaeger.inventory import MAX_TEXT_BYTES, OTHERS, Inventory, Sender
+from bridge.jaeger.thrift import Protocol, decode_packet
 from tests.bridge.jaeger import packets
 
 
 def noted(*processes: Any, limit: int = 10) -> Inventory:
     inventory = Inventory(limit)
     for moment, process in enumerate(processes):
-        inventory.note(process, "compact", "10.0.0.1", 5, float(moment))
+        batch = packets.batch(*[packets.span()] * 5, of=process)
+        inventory.note(batch, "compact", "10.0.0.1", float(moment))
     return inventory
 
 
@@ -44,6 +47,15 @@ def only(values: packets.Values) -> Sender:
 )
 def test_client_and_host_come_from_the_process(values: Any, client: str, host: str) -> None:
     assert only(values) == Sender("shop", client, host, "compact")
+
+
+def test_the_removed_exporters_of_opentelemetry_tell_it_on_their_spans() -> None:
+    data = (Path(__file__).parent / "recorded" / "otel-compact.bin").read_bytes()
+    inventory = Inventory()
+    inventory.note(decode_packet(data, Protocol.COMPACT), "compact", "10.0.0.1", 0.0)
+    ((sender, seen),) = inventory.senders()
+    assert sender == Sender("otel-shop", "opentelemetry python 1.21.0", "10.0.0.1", "compact")
+    assert seen.spans == 3
 
 
 def test_counts_and_times_add_up() -> None:

@@ -46,11 +46,11 @@ def test_a_body_of_either_protocol(protocol: Protocol) -> None:
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
-def test_clients_of_other_languages(path: Path) -> None:
-    language, _, way = path.stem.partition("-")
+def test_other_clients(path: Path) -> None:
+    client, _, way = path.stem.partition("-")
     data = path.read_bytes()
     batch = decode_batch(data) if way == "http" else decode_packet(data, Protocol(way))
-    assert batch.process.service_name.decode() == f"{language}-shop"
+    assert batch.process.service_name.decode() == f"{client}-shop"
     assert sorted(span.operation_name for span in batch.spans) == [b"child", b"follower", b"parent"]
 
 
