@@ -167,7 +167,7 @@ def context_of(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
 def parent_context(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
     """The value of `context=` for a `child_of`; None where there is no parent to name."""
     file = change.file
-    if isinstance(node, ast.Constant) and node.value is None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, bool | None):
         return None
     if isinstance(node, ast.IfExp):
         chosen = parent_context(change, node.body) or ("None",)
@@ -213,7 +213,7 @@ def _guessed_parent(change: Change, node: ast.expr) -> tuple[Part, ...]:
     if re.search(r"(?:ctx|context)\W*$", text, re.IGNORECASE):
         change.unsafe = f"`{text}` is what `extract` returned, or None"
         return (node,)
-    if not re.search(r"span\W*$", text, re.IGNORECASE):
+    if not (re.search(r"span\W*$", text, re.IGNORECASE) and _comes_from_outside(file, node)):
         change.unsafe = f"`{text}` is a span, or None"
     trace = change.use("opentelemetry", "trace")
     return (
@@ -223,6 +223,14 @@ def _guessed_parent(change: Change, node: ast.expr) -> tuple[Part, ...]:
         *tight(file, node),
         " is not None else None",
     )
+
+
+def _comes_from_outside(file: File, node: ast.expr) -> bool:
+    """Whether a thing is a parameter or an attribute, so that its name is all we know of it."""
+    if not isinstance(node, ast.Name):
+        return isinstance(node, ast.Attribute)
+    bound = file.bound.get(node.id, ())
+    return bool(bound) and all(isinstance(one, ast.arg) for one in bound)
 
 
 def may_be_none(file: File, node: ast.expr) -> bool:

@@ -329,7 +329,8 @@ class Flow:
         qualified = f"{scope.qualified}.{node.name}"
         if not scope.is_class or not _is_property(node):
             self.own[qualified] = Fact("function")
-        scope.values[node.name] = name(qualified)
+        is_property = scope.is_class and (_is_property(node) or _is_accessor(node))
+        scope.values[node.name] = UNKNOWN if is_property else name(qualified)
         self._pending.append((node, scope))
 
     def _defaults(self, args: ast.arguments, scope: Scope) -> None:
@@ -378,6 +379,7 @@ class Flow:
     def _parameter(self, arg: ast.arg, index: int | None, scope: Scope, outer: Scope) -> None:
         value = UNKNOWN
         if arg.annotation is not None:
+            self.annotation(arg.annotation, outer)
             what = self._annotated(arg.annotation, outer)
             value = Fact(what) if what in INSTANCES else _class_instance(what)
         if value == UNKNOWN or value.kind == "span_context":
@@ -392,8 +394,24 @@ class Flow:
         self.kinds[arg] = value
 
     def annotation(self, node: ast.expr, scope: Scope) -> None:
-        """Look through an annotation for legacy names."""
+        """Look through an annotation for legacy names, also one in quotes."""
         self.expression(node, scope)
+        for part in ast.walk(node):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                self._quoted(part, part.value, scope)
+
+    def _quoted(self, node: ast.Constant, text: str, scope: Scope) -> None:
+        try:
+            inner = ast.parse(text, mode="eval").body
+        except (SyntaxError, ValueError):
+            return
+        before = set(self.symbols)
+        self.expression(inner, scope)
+        found = [part for part in self.symbols if part not in before]
+        if inner in found:
+            self.symbols[node] = self.symbols[inner]
+        elif found:
+            self.symbols[node] = "opentracing.(quoted annotation)"
 
     def _annotated(self, node: ast.expr, scope: Scope) -> str:
         """The kind an annotation gives, through Optional, unions and string quotes."""
@@ -402,10 +420,7 @@ class Flow:
                 inner = ast.parse(node.value, mode="eval").body
             except (SyntaxError, ValueError):
                 return ""
-            kinds, symbols, members = dict(self.kinds), dict(self.symbols), dict(self.members)
-            found = self._annotated(inner, scope)
-            self.kinds, self.symbols, self.members = kinds, symbols, members
-            return found
+            return self._annotated(inner, scope)
         if isinstance(node, ast.BinOp):
             return self._annotated(node.left, scope) or self._annotated(node.right, scope)
         if isinstance(node, ast.Subscript):
@@ -965,6 +980,11 @@ def _has_decorator(decorators: Iterable[ast.expr], *names: str) -> bool:
 
 def _is_property(node: FunctionNode) -> bool:
     return _has_decorator(node.decorator_list, "property", "cached_property", "reify")
+
+
+def _is_accessor(node: FunctionNode) -> bool:
+    """Whether a method is the setter or deleter of a property."""
+    return _has_decorator(node.decorator_list, "setter", "deleter", "getter")
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

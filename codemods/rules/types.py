@@ -49,7 +49,7 @@ _CLASSES = {
 }
 
 
-@rule.symbol(*_CLASSES)
+@rule.symbol(*(name for name in _CLASSES if name != "jaeger_client.Tracer"))
 def known_type(site: Site) -> Change | Report:
     if site.call is not None:
         return _made(site)

@@ -1,0 +1,101 @@
+"""Jaeger's `Tracer`, made without a Config, becomes an OpenTelemetry provider."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods.model import Safety
+from codemods.registry import define
+from codemods.rules.types import known_type
+from codemods.setup import Plan, free_name, provider_lines, read_sampler_call
+from codemods.site import CannotRewrite, Change, Report, Site
+
+rule = define(
+    code="JO102",
+    title="Tracer(...) to TracerProvider",
+    url="https://opentelemetry.io/docs/languages/python/exporters/#usage",
+    safety=Safety.SAFE,
+    explanation="""\
+A tracer made by hand from reporter and sampler becomes a provider of its own that is not made
+global. A `NullReporter` means that nothing is exported, which is a provider without a processor; a
+`B3Codec` means B3 headers. `one_span_per_rpc` has no counterpart: client and server each have
+their span.
+""",
+    examples=(
+        (
+            """\
+from jaeger_client import ConstSampler, Tracer
+from jaeger_client.codecs import B3Codec
+from jaeger_client.reporter import NullReporter
+from opentracing.propagation import Format
+
+tracer = Tracer(
+    one_span_per_rpc=True,
+    service_name="productpage",
+    reporter=NullReporter(),
+    sampler=ConstSampler(decision=True),
+    extra_codecs={Format.HTTP_HEADERS: B3Codec()},
+)
+""",
+            """\
+from opentelemetry.propagate import set_global_textmap
+from opentelemetry.propagators.b3 import B3MultiFormat
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+
+provider = TracerProvider(resource=Resource.create({SERVICE_NAME: "productpage"}))
+set_global_textmap(B3MultiFormat())
+tracer = provider.get_tracer(__name__)
+""",
+        ),
+    ),
+    minutes=20,
+)
+_PARAMETERS = ("service_name", "reporter", "sampler", "metrics", "metrics_factory")
+_UNNEEDED = frozenset({"one_span_per_rpc", "metrics", "metrics_factory", "generate_128bit_trace_id",
+                       "throttler", "max_traceback_length", "debug_id_header"})  # fmt: skip
+
+
+@rule.symbol("jaeger_client.Tracer")
+def tracer_class(site: Site) -> Change | Report | None:
+    call = site.call
+    if call is None:
+        return known_type(site)
+    arguments = site.arguments(*_PARAMETERS)
+    change = site.change("the tracer gets a provider of its own")
+    plan = Plan(change, service=arguments.pop("service_name", None))
+    for name, value in arguments.items():
+        _read(plan, name, value)
+    statement = site.statement
+    if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.Return) or (
+        statement.value is not call
+    ):
+        raise CannotRewrite("the tracer is made inside an expression; write it as a statement")
+    name = free_name(site.file, call, "provider", "tracer_provider")
+    change.before(statement, *provider_lines(plan, name))
+    return change.replace(call, f"{name}.get_tracer(__name__)")
+
+
+def _read(plan: Plan, name: str, value: ast.expr) -> None:
+    file = plan.change.file
+    symbol = file.symbol(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
+    if name == "reporter" and symbol == "NullReporter":
+        plan.exports = False
+    elif name == "sampler" and isinstance(value, ast.Call) and symbol:
+        read_sampler_call(plan, value)
+    elif name == "extra_codecs" and "B3Codec" in file.text(value):
+        plan.b3 = True
+    elif name == "tags":
+        plan.tags = value
+    elif name == "scope_manager" and symbol:
+        return
+    elif name not in _UNNEEDED:
+        plan.doubt(f"the {name} given to Tracer is replaced by OTLP's defaults")
+
+
+@rule.member("tracer", "one_span_per_rpc")
+def one_span_per_rpc(site: Site) -> Change | Report:
+    statement = site.statement
+    if isinstance(statement, ast.Assign) and statement.targets == [site.node]:
+        return site.change("client and server each have their span").remove(statement)
+    return Report("client and server each have their span", "Drop the use.")
