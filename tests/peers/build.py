@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -39,12 +40,13 @@ def build(name: str) -> list[str]:
     if missing:
         raise ToolMissingError(f"{name} peer needs {' and '.join(missing)}")
     folder = cache_folder() / f"{name}-{_fingerprint(HERE / name)}"
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
-        shutil.copytree(HERE / name, unfinished)
-        make(unfinished)
-        _into_place(unfinished, folder)
+    with _LOCKS[name]:
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
+            shutil.copytree(HERE / name, unfinished)
+            make(unfinished)
+            _into_place(unfinished, folder)
     return command(folder)
 
 
@@ -109,6 +111,8 @@ _PEERS: dict[str, tuple[list[str], Callable[[Path], None], Callable[[Path], list
     ),
     "adapters": ([], _make_adapters, lambda folder: [str(folder / "venv" / "bin" / "python")]),
 }
+PEERS = tuple(_PEERS)
+_LOCKS = {name: threading.Lock() for name in PEERS}
 
 
 def main(names: list[str]) -> int:

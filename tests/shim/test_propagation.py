@@ -12,6 +12,7 @@ import pytest
 from opentelemetry import baggage, trace
 from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.jaeger import JaegerPropagator
 from opentelemetry.propagators.textmap import DefaultGetter, TextMapPropagator
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
@@ -115,6 +116,12 @@ def test_the_w3c_random_bit_is_never_sent_as_debug(w3c: int, jaeger: str) -> Non
 @pytest.mark.parametrize(("jaeger", "w3c"), [("0", 0), ("1", 1), ("2", 0), ("3", 1), ("9", 1)])
 def test_jaegers_debug_bit_is_never_taken_for_the_random_bit(jaeger: str, w3c: int) -> None:
     assert extracted({"uber-trace-id": f"1:2:0:{jaeger}"}).trace_flags == w3c
+
+
+def test_what_opentelemetrys_own_propagator_sends_reads_as_debug() -> None:
+    headers = injected(remote(1), JaegerPropagator())
+    assert headers["uber-trace-id"].endswith(":03")
+    assert flags_sent(UBER.extract(headers, Context())) == "3"
 
 
 @pytest.mark.parametrize("flags", ["1", "3", "5", "9"])
