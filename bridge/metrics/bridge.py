@@ -384,9 +384,11 @@ def _started(metric: Metric, start: int) -> Metric:
     """Sums of many processes began when their folder did."""
     if metric.kind is Kind.GAUGE:
         return metric
-    for point in metric.points:
-        if isinstance(point, (NumberPoint, HistogramPoint, SummaryPoint)) and not point.start:
-            point.start = start
+    for index, point in enumerate(metric.points):
+        if isinstance(point, NumberPoint):
+            metric.points[index] = point._replace(start=point.start or start)
+        elif isinstance(point, (HistogramPoint, SummaryPoint)):
+            point.start = point.start or start
     return metric
 
 

@@ -42,10 +42,12 @@ class Resource:
 class Series:
     """One time series as the last push saw it."""
 
-    __slots__ = ("attributes", "last", "seen", "start")
+    __slots__ = ("attributes", "head", "head_start", "last", "seen", "start")
 
     def __init__(self, attributes: bytes) -> None:
         self.attributes = attributes
+        self.head = b""  # of a number point with the start `head_start`
+        self.head_start = -1
         self.start = 0  # of our own making, after a reset that the source does not date
         self.last = 0.0
         self.seen = 0
@@ -191,42 +193,67 @@ class Encoder:
         return known
 
     def _points(self, known: MetricSeries, metric: Metric) -> list[bytes]:
-        encoded, kind, generation = [], metric.kind, self._generation
+        """The metric's points in bytes; most are numbers whose series is known."""
+        encoded: list[bytes] = []
+        append, pack = encoded.append, wire.pack_double
+        table, generation = known.series, self._generation
+        sums = metric.kind is Kind.SUM and not metric.delta
+        time, middle = -1, b""
         for item in metric.points:
-            series = known.series.get(item.attributes)
+            series = table.get(item.attributes)
             if series is None:
-                series = Series(wire.attributes_of(kind, item.attributes))
-                known.series[item.attributes] = series
-                if self._ended:
-                    self.alive((id(known), item.attributes))
+                series = self._first_seen(known, item.attributes)
             elif series.seen == generation:
                 self._problems.report("duplicate series", metric.name)
                 continue
-            if isinstance(item, StalePoint):
-                del known.series[item.attributes]
-            else:
-                series.seen = generation
-                if not metric.delta and kind is not Kind.GAUGE:
-                    self._continue(series, item, monotonic=metric.monotonic)
-            encoded.append(wire.point(kind, item, series.attributes))
+            series.seen = generation
+            if type(item) is not NumberPoint or item.exemplars or type(item.value) is not float:
+                append(self._other_point(known, series, metric, item))
+                continue
+            _, start, now, value, _ = item
+            if sums:
+                start = self._start(series, start, value) if metric.monotonic else start
+            if now != time:
+                time, middle = now, wire.fixed64(3, now) + b"\x21"
+            if start != series.head_start:
+                series.head, series.head_start = _head(series.attributes, start), start
+            append(series.head + middle + pack(value))
         return encoded
 
-    def _continue(self, series: Series, item: Point, *, monotonic: bool) -> None:
-        """Gives a point without a start the one of our own making, and notices resets."""
+    def _first_seen(self, known: MetricSeries, attributes: Attributes) -> Series:
+        series = Series(wire.attributes_of(known.frame.kind, attributes))
+        known.series[attributes] = series
+        if self._ended:
+            self.alive((id(known), attributes))
+        return series
+
+    def _other_point(
+        self, known: MetricSeries, series: Series, metric: Metric, item: Point
+    ) -> bytes:
+        if isinstance(item, StalePoint):
+            del known.series[item.attributes]
+        elif not metric.delta and metric.kind is not Kind.GAUGE:
+            item = self._continued(series, item, monotonic=metric.monotonic)
+        return wire.point(metric.kind, item, series.attributes)
+
+    def _continued(self, series: Series, item: Point, *, monotonic: bool) -> Point:
+        """The point with its start, which is of our own making where the source has none."""
         if isinstance(item, NumberPoint):
             if not monotonic:
-                return
-            value = item.value
-        else:
-            assert isinstance(item, (HistogramPoint, ExponentialPoint, SummaryPoint))
-            value = item.count
-        if item.start:
+                return item
+            return item._replace(start=self._start(series, item.start, item.value))
+        assert isinstance(item, (HistogramPoint, ExponentialPoint, SummaryPoint))
+        item.start = self._start(series, item.start, item.count)
+        return item
+
+    def _start(self, series: Series, start: int, value: float) -> int:
+        """A value that fell without a start to explain it was reset since the last push."""
+        if start:
             series.start = 0
         elif value < series.last:
             series.start = self._before
         series.last = value
-        if not item.start:
-            item.start = series.start
+        return start or series.start
 
     def _count(self, known: MetricSeries) -> int:
         generation = self._generation
@@ -265,6 +292,12 @@ class Encoder:
                 self._problems.report("points dropped", "a point", "larger than one request")
             else:
                 yield Part(part.resource, part.scope, part.frame, points)
+
+
+def _head(attributes: bytes, start: int) -> bytes:
+    """What comes before the time and the value of a number point."""
+    body = attributes + wire.fixed64(2, start)
+    return b"\x0a" + wire.varint(len(body) + 18) + body
 
 
 def _overhead(part: Part) -> int:

@@ -37,6 +37,7 @@ SPAN_ID_LABELS = ("span_id", "spanID")
 DROPPED = "points dropped"
 CUSTOM_BUCKETS_SCHEMA = -53
 MOST_BUCKETS = 20_000
+NO_SCOPE = Scope()
 
 
 def convert(family: Family, now: int, problems: Problems) -> list[Metric]:
@@ -75,10 +76,6 @@ class _Found:
     def __init__(self, family: Family, now: int, problems: Problems) -> None:
         self.family, self.now, self.problems = family, now, problems
         self.metrics: dict[tuple[Scope, str, Kind], Metric] = {}
-        self.samples = [s for s in family.samples if _sound(s)]
-        if len(self.samples) < len(family.samples):
-            lost = len(family.samples) - len(self.samples)
-            problems.report(DROPPED, family.name, "samples that are no samples", lost)
 
     def add(
         self,
@@ -90,6 +87,12 @@ class _Found:
         monotonic: bool = False,
     ) -> None:
         attributes, scope = split_labels(labels)
+        self.points_of(name, kind, scope, monotonic=monotonic).append(make(attributes))
+
+    def points_of(
+        self, name: str, kind: Kind, scope: Scope = NO_SCOPE, *, monotonic: bool
+    ) -> list[Point]:
+        """Where the points of a metric go."""
         key = (scope, name, kind)
         metric = self.metrics.get(key)
         if metric is None:
@@ -102,7 +105,17 @@ class _Found:
                 prometheus_type=self.family.type,
                 scope=scope,
             )
-        metric.points.append(make(attributes))
+        return metric.points
+
+    def sound_samples(self) -> list[Sample]:
+        """The family's samples without those that are none."""
+        sound = [s for s in self.family.samples if _sound(s)]
+        self.lose(len(self.family.samples) - len(sound))
+        return sound
+
+    def lose(self, samples: int) -> None:
+        if samples:
+            self.problems.report(DROPPED, self.family.name, "samples that are no samples", samples)
 
     def drop(self, why: str) -> None:
         self.problems.report(DROPPED, self.family.name, why)
@@ -131,9 +144,6 @@ def split_labels(labels: Mapping[str, str]) -> tuple[tuple[tuple[str, str], ...]
         scope.pop("schema_url", ""),
         tuple((key, value) for key, value in scope.items() if value),
     )
-
-
-NO_SCOPE = Scope()
 
 
 def nanoseconds(seconds: Any) -> int:
@@ -177,7 +187,78 @@ def _take_id(labels: dict[str, str], names: Sequence[str], width: int) -> bytes:
     return b""
 
 
-def _number(found: _Found, sample: Sample, kind: Kind, start: int, *, monotonic: bool) -> None:
+def _numbers(found: _Found, kind: Kind, *, monotonic: bool) -> None:
+    """Counters, gauges and their like: the hot path of a large registry."""
+    samples, created_name = found.family.samples, ""
+    starts: dict[tuple[tuple[str, str], ...], int] = {}
+    if monotonic:
+        created_name = f"{found.family.name}_created"
+        starts = _starts_elsewhere(samples, created_name)
+    plain_names: dict[tuple[str, ...], bool] = {}
+    points: list[Point] = []
+    name, now, stop, lost = "", found.now, len(samples), 0
+    for index, sample in enumerate(samples, 1):
+        try:
+            sample_name, labels, value, timestamp, exemplar_, _ = sample
+            if sample_name == created_name:
+                continue
+            names = (*labels,)
+            plain = plain_names.get(names)
+            if plain is None:
+                plain = plain_names[names] = _are_plain(names)
+            if not plain or exemplar_ is not None or timestamp is not None or value != value:
+                start = _start_of(samples, index, created_name, labels, starts)
+                _odd_number(found, sample, kind, start, monotonic=monotonic)
+                continue
+            attributes = (*labels.items(),)
+            if "" in labels.values():
+                attributes = tuple(item for item in attributes if item[1] != "")
+            start = 0
+            if created_name:
+                following = samples[index] if index < stop else None
+                if following and following[0] == created_name and following[1] == labels:
+                    start = round(following[2] * 1e9)
+                elif starts:
+                    start = starts.get((*labels.items(),), 0)
+            if sample_name != name:
+                name = sample_name
+                points = found.points_of(name, kind, monotonic=monotonic)
+            points.append(NumberPoint(attributes, start, now, value + 0.0))
+        except (TypeError, ValueError, AttributeError):
+            lost += 1
+    found.lose(lost)
+
+
+def _are_plain(names: tuple[str, ...]) -> bool:
+    return not any(name.startswith(SCOPE_PREFIX) for name in names)
+
+
+def _starts_elsewhere(
+    samples: Sequence[Any], created_name: str
+) -> dict[tuple[tuple[str, str], ...], int]:
+    """The starts of `_created` samples that do not follow right after their own series."""
+    found = {}
+    for index, sample in enumerate(samples):
+        if sample[0] == created_name and (not index or samples[index - 1][1] != sample[1]):
+            found[_key(sample[1])] = nanoseconds(sample[2])
+    return found
+
+
+def _start_of(
+    samples: Sequence[Any],
+    index: int,
+    created_name: str,
+    labels: Mapping[str, str],
+    starts: Mapping[tuple[tuple[str, str], ...], int],
+) -> int:
+    following = samples[index] if index < len(samples) else None
+    if following and created_name and following[0] == created_name and following[1] == labels:
+        return nanoseconds(following[2])
+    return starts.get(_key(labels), 0)
+
+
+def _odd_number(found: _Found, sample: Sample, kind: Kind, start: int, *, monotonic: bool) -> None:
+    """With an exemplar, a time or a scope of its own, or no number."""
     value, time = float(sample.value), found.time(sample)
 
     def make(attributes: Attributes) -> Point:
@@ -190,29 +271,20 @@ def _number(found: _Found, sample: Sample, kind: Kind, start: int, *, monotonic:
 
 
 def _counter(found: _Found) -> None:
-    created_name = f"{found.family.name}_created"
-    created = {
-        _key(s.labels): nanoseconds(s.value) for s in found.samples if s.name == created_name
-    }
-    for sample in found.samples:
-        if sample.name != created_name:
-            start = created.get(_key(sample.labels), 0) if created else 0
-            _number(found, sample, Kind.SUM, start, monotonic=True)
-
-
-def _key(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(labels.items())
+    _numbers(found, Kind.SUM, monotonic=True)
 
 
 def _gauge(found: _Found) -> None:
-    for sample in found.samples:
-        _number(found, sample, Kind.GAUGE, 0, monotonic=False)
+    _numbers(found, Kind.GAUGE, monotonic=False)
 
 
 def _non_monotonic(found: _Found) -> None:
     """Info and StateSet."""
-    for sample in found.samples:
-        _number(found, sample, Kind.SUM, 0, monotonic=False)
+    _numbers(found, Kind.SUM, monotonic=False)
+
+
+def _key(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(labels.items())
 
 
 class _Group:
@@ -246,7 +318,7 @@ class _Group:
 def _groups(found: _Found, part_label: str) -> Iterable[_Group]:
     name = found.family.name
     groups: dict[tuple[tuple[str, str], ...], _Group] = {}
-    for sample in found.samples:
+    for sample in found.sound_samples():
         labels = sample.labels
         part = labels.get(part_label)
         if part is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 AttributeValue: TypeAlias = (
     str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
@@ -36,8 +36,9 @@ class Exemplar:
     attributes: Attributes = ()
 
 
-@dataclass(slots=True)
-class NumberPoint:
+class NumberPoint(NamedTuple):
+    """There are many of these: a tuple is made in half the time of an object with slots."""
+
     attributes: Attributes
     start: int
     time: int
