@@ -54,6 +54,12 @@ class LazyExemplar:
             self._labels = _labels(self._span, self._settings)
         return self._labels
 
+    @property
+    def ids(self) -> tuple[bytes, bytes]:
+        """Trace and span id as OTLP has them."""
+        span = self._span
+        return span.trace_id.to_bytes(16, "big"), span.span_id.to_bytes(8, "big")
+
 
 def _labels(span: SpanIds, settings: _Settings) -> dict[str, str]:
     return {

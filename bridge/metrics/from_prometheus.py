@@ -14,6 +14,7 @@ from typing import Any
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.samples import NativeHistogram, Sample
 
+from bridge.metrics.exemplars import LazyExemplar
 from bridge.metrics.names import ucum_unit
 from bridge.metrics.points import (
     Attributes,
@@ -163,6 +164,9 @@ def exemplar(found: Any, time: int) -> Exemplar | None:
     """An OTLP exemplar: well-formed ids are decoded, everything else stays as attributes."""
     if not found:
         return None
+    if isinstance(found, LazyExemplar):
+        trace_id, span_id = found.ids
+        return Exemplar(found.value, nanoseconds(found.timestamp), trace_id, span_id)
     labels = dict(found.labels)
     trace_id = _take_id(labels, TRACE_ID_LABELS, 16)
     span_id = _take_id(labels, SPAN_ID_LABELS, 8)

@@ -9,7 +9,7 @@ prometheus_client's own. Whatever is different goes the public way.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -47,7 +47,7 @@ class _Declined(Exception):
 class _Child:
     """One labelled child as the last push saw it, with what never changes already encoded."""
 
-    __slots__ = ("attributes", "child", "created", "head", "start")
+    __slots__ = ("attributes", "child", "created", "exemplars", "head", "noted", "start")
 
     def __init__(self, child: Any, attributes: bytes, length: int) -> None:
         self.child = child
@@ -56,6 +56,15 @@ class _Child:
         self.start = wire.fixed64(2, nanoseconds(self.created)) if self.created else b""
         body = attributes + self.start
         self.head = b"\x0a" + wire.varint(len(body) + length) + body
+        self.noted: Any = None  # the exemplars that `exemplars` encodes
+        self.exemplars = b""
+
+    def encoded(self, field: int, noted: Any, found: Sequence[Any], now: int) -> bytes:
+        """The exemplars `found`, encoded again only when they are not those `noted` last time."""
+        if self.noted != noted:
+            items = [item for item in (exemplar(one, now) for one in found) if item]
+            self.noted, self.exemplars = noted, wire.exemplars(field, items)
+        return self.exemplars
 
 
 class _Instrument:
@@ -244,8 +253,9 @@ def _odd_number(
 ) -> bytes:
     if is_stale(value):
         return wire.stale_point(kind, now, one.attributes)
-    item = exemplar(found, now)
-    extra = wire.exemplars(wire.NUMBER_EXEMPLARS, (item,)) if item else b""
+    extra = b""
+    if found is not None:
+        extra = one.encoded(wire.NUMBER_EXEMPLARS, found, (found,), now)
     return wire.message(
         1, one.attributes + one.start + time + b"\x21" + wire.pack_double(value) + extra
     )
@@ -274,8 +284,7 @@ def _histograms(
         )  # fmt: skip
         found = [b._exemplar for b in buckets if b._exemplar is not None]
         if found:
-            items = [item for item in (exemplar(e, now) for e in found) if item]
-            body += wire.exemplars(wire.HISTOGRAM_EXEMPLARS, items)
+            body += one.encoded(wire.HISTOGRAM_EXEMPLARS, found, found, now)
             append(wire.message(1, one.attributes + one.start + body))
         else:
             append(one.head + body)

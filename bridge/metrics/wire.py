@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bridge.metrics.points import (
@@ -70,7 +70,10 @@ def tag(field: int, wire_type: int) -> bytes:
 
 def message(field: int, body: bytes) -> bytes:
     """A length-delimited field: a message, a string, bytes or packed numbers."""
-    return b"%b%b%b" % (tag(field, 2), varint(len(body)), body)
+    length = len(body)
+    if field < 16 and length < 128:
+        return bytes((field << 3 | 2, length)) + body
+    return b"%b%b%b" % (tag(field, 2), varint(length), body)
 
 
 def text(field: int, value: str) -> bytes:
@@ -110,14 +113,17 @@ def key_values(field: int, attributes: Attributes) -> bytes:
     )
 
 
-def exemplars(field: int, found: Iterable[Exemplar]) -> bytes:
+def exemplars(field: int, found: Sequence[Exemplar]) -> bytes:
     """By ascending value: Prometheus' OTLP receiver relies on that order within a histogram."""
-    return b"".join(
-        message(field, _exemplar(item)) for item in sorted(found, key=lambda item: item.value)
-    )
+    items = found if len(found) < 2 else sorted(found, key=lambda item: item.value)
+    return b"".join(message(field, _exemplar(item)) for item in items)
 
 
 def _exemplar(item: Exemplar) -> bytes:
+    if item.trace_id and item.span_id and item.time_unix_nano and not item.attributes:
+        return b"\x11%b%b\x22\x08%b\x2a\x10%b" % (
+            pack_fixed64(item.time_unix_nano), number(3, item.value), item.span_id, item.trace_id,
+        )  # fmt: skip
     body = fixed64(2, item.time_unix_nano) + number(3, item.value)
     if item.span_id:
         body += message(4, item.span_id)
@@ -194,7 +200,9 @@ def _exponential_point(point: ExponentialPoint) -> bytes:
 
 def _exponential_buckets(field: int, buckets: tuple[int, Sequence[int]]) -> bytes:
     offset, counts = buckets
-    packed = message(2, b"".join(map(varint, counts))) if counts else b""
+    if not counts:
+        return b""
+    packed = message(2, b"".join(map(varint, counts)))
     return message(field, tag(1, 0) + zigzag(offset) + packed)
 
 
