@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import ipaddress
 import json
 import logging
 import signal
@@ -53,21 +54,12 @@ HELP = {
 }
 
 
-class PortType(click.ParamType[int | None]):
-    """A port number, or `off`."""
-
-    name = "port"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int | None:
-        if value is None or value == "off":
-            return None
-        try:
-            port = int(value)
-        except ValueError:
-            port = -1
-        if not 0 <= port <= 65535:
-            self.fail(f"{value!r}: a port, 0 for a free one, or off", param, ctx)
-        return port
+def _port(_ctx: click.Context, _param: click.Parameter, value: str) -> int | None:
+    if value == "off":
+        return None
+    if value.isascii() and value.isdigit() and len(value) < 6 and int(value) < 65_536:
+        return int(value)
+    raise click.BadParameter(f"{value!r}: a port, 0 for a free one, or off")
 
 
 OPTIONS = (
@@ -78,7 +70,7 @@ OPTIONS = (
     click.option("--host", default="127.0.0.1", show_default=True,
                  help="Address to listen on. Nobody is asked for a password: leave loopback with"
                  " care."),
-    *(click.option(f"--{name}-port", type=PortType(), metavar="PORT", default=str(port),
+    *(click.option(f"--{name}-port", callback=_port, metavar="PORT", default=str(port),
                    show_default=True, help=HELP[name]) for name, port in PORTS.items()),
     click.option("--strategies", type=click.Path(path_type=Path), metavar="FILE",
                  help="Sampling strategies in Jaeger's JSON format; read again on change."),
@@ -169,6 +161,8 @@ def serve(options: Options, drain_seconds: float) -> int:
         f"sending OTLP over {options.destination.protocol} to {options.destination.address}",
         err=True,
     )
+    if not _is_loopback(options.host):
+        click.echo("beyond loopback: whoever reaches these ports can send spans", err=True)
     # What is decoded are trees, freed at once: the cycle collector would walk them for nothing.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
@@ -179,6 +173,13 @@ def serve(options: Options, drain_seconds: float) -> int:
     lost = sum(sent.failed.values()) + counts.dropped
     click.echo(f"{sent.exported} spans sent, {lost} lost", err=True)
     return 0 if drained else 1
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _ask(host: str, port: int | None) -> list[dict[str, Any]]:

@@ -93,6 +93,25 @@ def test_spans_left_at_the_end_are_said() -> None:
         assert process.returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("host", "warned"), [("0.0.0.0", True), ("::1", False), ("localhost", False)]
+)
+def test_listening_beyond_loopback_is_said(host: str, warned: bool) -> None:
+    with running(f"--host={host}") as process:
+        ports = ports_of(process)
+        process.stderr.readline()
+        if warned:
+            assert "beyond loopback" in process.stderr.readline()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as client:
+            client.sendto(ONE, ("::1" if ":" in host else "127.0.0.1", ports["compact"]))
+        wait_until(
+            lambda: invoke(
+                f"--host={host}", "--inventory", f"--admin-port={ports['admin']}"
+            ).output.startswith("service")
+        )
+
+
 def test_a_taken_port_is_an_error_that_helps() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
