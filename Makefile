@@ -42,7 +42,7 @@ compare: $(READY) $(OLD_OTEL) ## prove the samples: the same trace before and af
 $(OLD_OTEL): # the last OpenTelemetry that had Jaeger exporters, for the old side of one sample
 	@$(PYTHON) -m venv $(OLD_OTEL:/bin/python=)
 	@$@ -m pip install --quiet --disable-pip-version-check 'opentelemetry-sdk==1.21.0' \
-		'opentelemetry-exporter-jaeger-thrift==1.21.0' 'setuptools<80'
+		'opentelemetry-exporter-jaeger==1.21.0' 'protobuf<3.21' 'setuptools<80'
 
 bench-%: $(READY) ## bench-codemod, bench-agent, bench-shim, bench-metrics, bench-adapters: print ratios
 	$(PY) -m benchmarks.$*

@@ -86,8 +86,9 @@ class Capture:
         self.legacy.packets.append(packet)
         self._arrived()
 
-    def take_http(self, body: bytes) -> None:
-        self.legacy.bodies.append(body)
+    def take_http(self, path: str, body: bytes) -> None:
+        kept = self.legacy.api_v2 if path == "/api_v2" else self.legacy.bodies
+        kept.append(body)
         self._arrived()
 
     def _arrived(self) -> None:
@@ -157,7 +158,7 @@ class _HttpHandler(BaseHTTPRequestHandler):
         if not 0 < length <= MAX_BODY_BYTES:
             self.send_error(400)
             return
-        self.server.capture.take_http(self.rfile.read(length))
+        self.server.capture.take_http(self.path, self.rfile.read(length))
         self.send_response(202)
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -107,6 +107,45 @@ def redirect_otlp(address: Any) -> Any:
     return patch
 
 
+def redirect_api_v2(module: Any) -> None:
+    """The removed gRPC exporter's batches go to the capture as JSON; it opens no channel."""
+
+    class Capture:
+        def PostSpans(self, request: Any, timeout: Any = None) -> None:  # noqa: N802
+            import urllib.request
+
+            url = f"http://127.0.0.1:{CAPTURE['http']}/api_v2"
+            body = json.dumps([api_v2_span(span) for span in request.batch.spans])
+            urllib.request.urlopen(url, body.encode(), timeout=FLUSH).close()
+
+    module.JaegerExporter._collector_grpc_client = property(lambda self: Capture())
+
+
+def api_v2_span(span: Any) -> Any:
+    def tags(pairs: Any) -> Any:
+        return [[p.key, p.v_type, getattr(p, FIELDS[p.v_type])] for p in pairs if p.v_type != 4]
+
+    def micros(moment: Any) -> Any:
+        return moment.seconds * 1000000 + moment.nanos // 1000
+
+    return {
+        "service": span.process.service_name,
+        "process": tags(span.process.tags),
+        "trace": span.trace_id.hex(),
+        "span": span.span_id.hex(),
+        "name": span.operation_name,
+        "references": [[r.trace_id.hex(), r.span_id.hex(), r.ref_type] for r in span.references],
+        "flags": span.flags,
+        "start": micros(span.start_time),
+        "duration": micros(span.duration),
+        "tags": tags(span.tags),
+        "logs": [[micros(log.timestamp), tags(log.fields)] for log in span.logs],
+    }
+
+
+FIELDS = ("v_str", "v_bool", "v_int64", "v_float64")
+
+
 def otlp_grpc() -> Any:
     return f"http://127.0.0.1:{CAPTURE['otlp_grpc']}"
 
@@ -311,6 +350,7 @@ PATCHES = {
     "socket": redirect_udp,
     "gevent._socket3": redirect_udp,
     "thrift.transport.THttpClient": redirect_thrift_http,
+    "opentelemetry.exporter.jaeger.proto.grpc": redirect_api_v2,
     "opentelemetry.exporter.otlp.proto.grpc.trace_exporter": redirect_otlp(otlp_grpc),
     "opentelemetry.exporter.otlp.proto.http.trace_exporter": redirect_otlp(otlp_http),
     "jaeger_client.reporter": hurry_jaeger,

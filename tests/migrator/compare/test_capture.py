@@ -11,7 +11,9 @@ import pytest
 from migrator.compare.plan import Side
 from migrator.compare.programs import Program
 from migrator.compare.sides import SideRun, run_side
+from tests.migrator.compare.interpreters import old_opentelemetry
 
+PROGRAMS = Path(__file__).parent / "programs"
 JAEGER = """
 from jaeger_client import Config
 config = {config}
@@ -99,6 +101,18 @@ def test_a_thrift_collector_over_http(run):
         """
     )
     assert names(side) == ["a"]
+
+
+@pytest.mark.parametrize("transport", ["agent", "http", "grpc"])
+def test_the_exporters_that_opentelemetry_removed(transport: str):
+    command = (old_opentelemetry(), str(PROGRAMS / "jaeger_exporters.py"), transport)
+    side = run_side(Side("side", Program("program", command, PROGRAMS)))
+    order, pack = side.recording.spans
+    assert (order.service, order.name, order.kind) == ("shop", "order", "server")
+    assert {"n": 1, "x": 2.5, "yes": True}.items() <= order.attributes.items()
+    assert (pack.parent, pack.status, pack.status_message) == (order, "error", "too heavy")
+    assert [event.attributes for event in pack.events] == [{"message": "packed", "weight": 3}]
+    assert [link.span_id for link in pack.links] == [order.span_id]
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
