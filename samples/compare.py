@@ -12,8 +12,6 @@ from migrator.compare.sides import run_plan
 from migrator.compare.tree import print_tree
 
 SAMPLES = Path(__file__).parent
-# Not the codemod's output, and not about traces: tests/bridge/metrics runs them.
-BY_HAND = frozenset({"metrics"})
 
 
 def names() -> list[str]:
