@@ -70,7 +70,9 @@ __all__ = [
 
 _logger = logging.getLogger(__name__)
 
-_FLAGS_KEY = create_key("jaeger-flags")
+FLAGS_KEY = create_key("jaeger-flags")
+"""Holds what has `trace_id` and `flags`, or a legacy span, whose context has them."""
+
 _DEBUG_KEY = create_key("jaeger-debug-request")
 # More header names than any server lets through; a carrier that has more is not read to its end.
 _MAX_HEADERS = 1000
@@ -106,7 +108,7 @@ def with_jaeger_flags(context: Context, trace_id: int, flags: int) -> Context:
     """A Context in which spans of `trace_id` carry these Jaeger flags to the next service."""
     if not flags & ~SAMPLED:
         return context
-    return set_value(_FLAGS_KEY, _BoundFlags(trace_id, flags), context)
+    return set_value(FLAGS_KEY, _BoundFlags(trace_id, flags), context)
 
 
 def jaeger_flags(context: Context | None, span_context: SpanContext) -> int:
@@ -115,9 +117,10 @@ def jaeger_flags(context: Context | None, span_context: SpanContext) -> int:
     Debug needs sampled: a trace that nobody records is no debug trace.
     """
     sampled = span_context.trace_flags & SAMPLED
-    bound = get_value(_FLAGS_KEY, context)
-    if isinstance(bound, _BoundFlags) and bound.trace_id == span_context.trace_id:
-        extra = bound.flags & ~SAMPLED
+    bound: Any = get_value(FLAGS_KEY, context)
+    bound = getattr(bound, "context", bound)
+    if getattr(bound, "trace_id", None) == span_context.trace_id:
+        extra = int(bound.flags) & ~SAMPLED
         return sampled | (extra if sampled else extra & ~DEBUG)
     request = debug_request(context)
     if sampled and request is not None and request.granted(span_context.trace_id):

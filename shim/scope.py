@@ -12,6 +12,7 @@ from opentelemetry import baggage, trace
 from opentelemetry.context import Context, create_key
 from opentelemetry.trace.propagation import _SPAN_KEY
 
+from .propagation import FLAGS_KEY
 from .values import text
 
 _runtime = otel_context._RUNTIME_CONTEXT
@@ -71,6 +72,8 @@ class ContextScope(opentracing.Scope):  # type: ignore[misc]
         # Context refuses changes; this one nobody else has seen yet, and a second copy costs
         _set(context, manager._key, self)
         _set(context, _SPAN_KEY, current)
+        if current is span:  # native spans inside carry its flags on, also those set later
+            _set(context, FLAGS_KEY, span)
         attach(_with_baggage(span, context) if _carries_baggage(span) else context)
 
     def close(self) -> None:
@@ -118,6 +121,8 @@ def share(manager: Any) -> None:
         previous = get_current()
         context = dict(previous)
         current = context[_SPAN_KEY] = _otel_span(span, context)
+        if current is span:
+            context[FLAGS_KEY] = span
         attach(_with_baggage(span, Context(context)))
         close = scope.close
 

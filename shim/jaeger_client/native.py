@@ -9,6 +9,7 @@ from typing import Any
 from opentelemetry import baggage as otel_baggage
 from opentelemetry import trace
 
+from shim.propagation import jaeger_flags
 from shim.values import fields, nanoseconds, scalar, seconds, text
 
 from .constants import MAX_TAG_VALUE_LENGTH, MAX_TRACEBACK_LENGTH
@@ -27,6 +28,7 @@ class NativeSpan(Span):
         carried = {key: text(value) for key, value in otel_baggage.get_all().items()}
         parent = getattr(native, "parent", None)
         context = SpanContext.from_otel(native.get_span_context(), carried or None)
+        context.flags = jaeger_flags(None, native.get_span_context())
         context.parent_id = getattr(parent, "span_id", None)
         super().__init__(context, _NO_TRACER, getattr(native, "name", ""))
         self._native = weakref.ref(native)
