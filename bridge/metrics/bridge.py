@@ -9,14 +9,13 @@ import time
 import uuid
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
-from threading import Lock
 from types import TracebackType
 from typing import Any
 
 from opentelemetry import metrics as api
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource as SdkResource
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Summary
+from prometheus_client import REGISTRY
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
@@ -25,24 +24,20 @@ from bridge.metrics.endpoint import Endpoint, Server, StartResponse
 from bridge.metrics.exemplars import install_exemplars
 from bridge.metrics.exposition import Format, render, show_registry
 from bridge.metrics.from_prometheus import convert, target_attributes
-from bridge.metrics.multiprocess import Folder, merged_registry, multiprocess_folder
-from bridge.metrics.points import HistogramPoint, Kind, Metric, NumberPoint, Scope, SummaryPoint
-from bridge.metrics.problems import Problems, logger
+from bridge.metrics.points import Scope
+from bridge.metrics.problems import Problems
 from bridge.metrics.push import Pusher
 from bridge.metrics.registry import (
     COLLECT_SECONDS,
-    SafeRegistry,
-    carries_opentelemetry,
-    collectors_of,
     refuse_loop,
 )
 from bridge.metrics.sdk import BridgeReader, frozen, otlp_metrics
+from bridge.metrics.source import INSTANCE_ID, Source, started
 from bridge.metrics.to_prometheus import Options, Shown, Translator
-from bridge.metrics.walk import Walk, is_plain, proven
+from bridge.metrics.walk import Walk
 from bridge.otlp.settings import Signal, read_settings
 
 SCOPE = Scope("jaeger2otlp.bridge.metrics")
-INSTANCE_ID = "service.instance.id"
 DEFAULT_INTERVAL_SECONDS, DEFAULT_TIMEOUT_SECONDS = 60.0, 30.0
 
 
@@ -92,7 +87,7 @@ class MetricsBridge:
         self._resource = resource
         self._instance_id = str(uuid.uuid4())
         self._exemplars = exemplars
-        self._source = _Source(registry, self._problems, collect_seconds)
+        self._source = Source(registry, self._problems, collect_seconds)
         self._translator = Translator(options or Options(), self._problems)
         self._endpoint = Endpoint(self._render)
         self._encoder = Encoder(self._problems, scope=SCOPE, max_bytes=max_request_bytes)
@@ -247,7 +242,7 @@ class MetricsBridge:
                 continue
             try:
                 for metric in convert(family, now, self._problems):
-                    self._encoder.add(_started(metric, start) if start else metric, resource)
+                    self._encoder.add(started(metric, start) if start else metric, resource)
             except Exception as error:  # noqa: BLE001 - samples come from anywhere
                 self._problems.report("points dropped", family.name, type(error).__name__)
 
@@ -325,94 +320,8 @@ class MetricsBridge:
             provider.remove_metric_reader(self.reader)
             provider.add_metric_reader(self.reader)
         self.reader.on_shutdown.extend(callbacks)
-        if self._source.folder is None and self._pusher is not None:
-            _zero(self._source.registry)
-
-
-class _Source:
-    """The registry that is carried: the given one, or the sums of all processes."""
-
-    def __init__(self, registry: Any, problems: Problems, collect_seconds: float) -> None:
-        self.registry = registry
-        self.start = 0
-        self.identity: dict[str, str] = {}
-        path = multiprocess_folder()
-        self.folder = Folder(path) if path else None
-        if path and self.folder:
-            self.start, self.identity = _shared_identity(self.folder)
-            registry = merged_registry(path, registry)
-        self.safe = SafeRegistry(registry, problems, collect_seconds)
-
-    def leads(self) -> bool:
-        try:
-            return self.folder is None or self.folder.leads()
-        except OSError:
-            return False
-
-    def resign(self) -> None:
-        if self.folder is not None:
-            self.folder.resign()
-
-    def after_fork_in_child(self) -> None:
-        self.safe.after_fork()
-        if self.folder is not None:
-            self.folder.after_fork_in_child()
-
-    def collect(self) -> tuple[list[Family], list[Any]]:
-        """The families to be converted, and the instruments that the walk reads."""
-        if not proven():
-            return list(self.safe.collect()), []
-        plain = [
-            c
-            for c in collectors_of(self.safe.registry) or ()
-            if is_plain(c) and not carries_opentelemetry(c)
-        ]
-        walked = set(map(id, plain))
-        return list(self.safe.collect(skip=lambda c: id(c) in walked)), plain
-
-
-def _shared_identity(folder: Folder) -> tuple[int, dict[str, str]]:
-    try:
-        shared = folder.identity()
-    except (OSError, ValueError, KeyError):
-        logger.warning("metrics: %s cannot be shared between processes", folder)
-        return time.time_ns(), {}
-    return shared.start, {INSTANCE_ID: shared.instance_id}
-
-
-def _started(metric: Metric, start: int) -> Metric:
-    """Sums of many processes began when their folder did."""
-    if metric.kind is Kind.GAUGE:
-        return metric
-    for index, point in enumerate(metric.points):
-        if isinstance(point, NumberPoint):
-            metric.points[index] = point._replace(start=point.start or start)
-        elif isinstance(point, (HistogramPoint, SummaryPoint)):
-            point.start = point.start or start
-    return metric
-
-
-def _zero(registry: Any) -> None:
-    """Sets the counters of a forked child to zero, and gives instruments locks of its own.
-
-    Another thread of the parent may have held any of them at the fork.
-    """
-    if not proven():
-        logger.warning("metrics: a forked process repeats what its parent counted")
-        return
-    registry._lock = Lock()
-    for collector in collectors_of(registry) or ():
-        if type(collector) not in {Counter, Gauge, Histogram, Summary}:
-            continue
-        children = [collector]
-        if collector._labelnames:
-            collector._lock = Lock()
-            children = list(collector._metrics.values())
-        for child in children:
-            if isinstance(child, Gauge):
-                child._value._lock = Lock()
-            else:
-                child._metric_init()
+        if self._pusher is not None:
+            self._source.forget_counts()
 
 
 def _exporters() -> set[str]:

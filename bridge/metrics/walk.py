@@ -19,7 +19,14 @@ from prometheus_client.values import MutexValue
 
 from bridge.metrics import wire
 from bridge.metrics.encoder import Encoder, Part, Resource
-from bridge.metrics.from_prometheus import SCOPE_PREFIX, convert, exemplar, is_stale, nanoseconds
+from bridge.metrics.from_prometheus import (
+    SCOPE_PREFIX,
+    STALE_NAN,
+    convert,
+    exemplar,
+    is_stale,
+    nanoseconds,
+)
 from bridge.metrics.names import ucum_unit
 from bridge.metrics.points import Kind, Metric, Scope
 from bridge.metrics.problems import Problems
@@ -30,6 +37,7 @@ _KINDS: dict[type, Kind] = {
     Histogram: Kind.HISTOGRAM,
     Summary: Kind.SUMMARY,
 }
+STALE: float = struct.unpack("<d", STALE_NAN)[0]
 _METHODS = ("collect", "_samples", "_multi_samples", "_child_samples", "_get_metric")
 
 
@@ -152,7 +160,7 @@ class Walk:
         else:
             children = {(): collector}
         points: list[bytes] = []
-        _LOOPS[known.kind](self, collector._labelnames, known, children, now, points.append)
+        _LOOPS[known.kind](_Pass(self, collector._labelnames, known, children, now, points.append))
         if len(known.children) > len(children):
             gone = {k: c for k, c in known.children.items() if k not in children}
             self._end(known, gone, now)
@@ -197,85 +205,87 @@ def _values(child: Any) -> list[Any]:
     return [child._count, child._sum] if type(child) is Summary else [child._value]
 
 
-_Append = Callable[[bytes], None]
-_Children = Mapping[tuple[str, ...], Any]
+class _Pass:
+    """One instrument in one push: what its loop reads, and where its points go."""
+
+    __slots__ = ("_names", "_walk", "append", "children", "known", "now", "series")
+
+    def __init__(
+        self,
+        walk: Walk,
+        names: tuple[str, ...],
+        known: _Instrument,
+        children: Mapping[tuple[str, ...], Any],
+        now: int,
+        append: Callable[[bytes], None],
+    ) -> None:
+        self._walk, self._names, self.known = walk, names, known
+        self.children, self.series = children, known.children
+        self.now, self.append = now, append
+
+    @property
+    def middle(self) -> bytes:
+        """The time, and the tag of the value or count that follows it."""
+        return wire.fixed64(3, self.now) + b"\x21"
+
+    def remember(self, key: tuple[str, ...], child: Any) -> _Child:
+        return self._walk.remember(self._names, self.known, key, child)
 
 
-def _counters(
-    walk: Walk,
-    names: tuple[str, ...],
-    known: _Instrument,
-    children: _Children,
-    now: int,
-    append: _Append,
-) -> None:
-    series, pack = known.children, wire.pack_double
-    time = wire.fixed64(3, now)
-    middle = time + b"\x21"
-    for key, child in children.items():
+def _counters(this: _Pass) -> None:
+    series, append, middle, pack = this.series, this.append, this.middle, wire.pack_double
+    for key, child in this.children.items():
         one = series.get(key)
         if one is None or one.child is not child or one.created != child._created:
-            one = walk.remember(names, known, key, child)
+            one = this.remember(key, child)
         holder = child._value
         value = holder._value
         if holder._exemplar is None and value == value:
             append(one.head + middle + pack(value))
         else:
-            append(_odd_number(one, time, now, value, holder._exemplar))
+            append(_odd_number(one, this.now, value, holder._exemplar))
 
 
-def _gauges(
-    walk: Walk,
-    names: tuple[str, ...],
-    known: _Instrument,
-    children: _Children,
-    now: int,
-    append: _Append,
-) -> None:
-    series, pack = known.children, wire.pack_double
-    time = wire.fixed64(3, now)
-    middle = time + b"\x21"
-    for key, child in children.items():
+def _gauges(this: _Pass) -> None:
+    series, append, middle, pack = this.series, this.append, this.middle, wire.pack_double
+    for key, child in this.children.items():
         if "_child_samples" in child.__dict__:  # set_function
             raise _Declined
         one = series.get(key)
         if one is None or one.child is not child:
-            one = walk.remember(names, known, key, child)
+            one = this.remember(key, child)
         value = child._value._value
         if value == value:
             append(one.head + middle + pack(value))
         else:
-            append(_odd_number(one, time, now, value, None, kind=Kind.GAUGE))
+            append(_odd_number(one, this.now, value, None, kind=Kind.GAUGE))
 
 
-def _odd_number(
-    one: _Child, time: bytes, now: int, value: float, found: Any, kind: Kind = Kind.SUM
-) -> bytes:
+def _odd_number(one: _Child, now: int, value: float, found: Any, kind: Kind = Kind.SUM) -> bytes:
     if is_stale(value):
         return wire.stale_point(kind, now, one.attributes)
     extra = b""
     if found is not None:
         extra = one.encoded(wire.NUMBER_EXEMPLARS, found, (found,), now)
     return wire.message(
-        1, one.attributes + one.start + time + b"\x21" + wire.pack_double(value) + extra
+        1,
+        one.attributes
+        + one.start
+        + wire.fixed64(3, now)
+        + b"\x21"
+        + wire.pack_double(value)
+        + extra,
     )
 
 
-def _histograms(
-    walk: Walk,
-    names: tuple[str, ...],
-    known: _Instrument,
-    children: _Children,
-    now: int,
-    append: _Append,
-) -> None:
-    series, pack, pack_count = known.children, wire.pack_double, wire.pack_fixed64
-    middle = wire.fixed64(3, now) + b"\x21"
+def _histograms(this: _Pass) -> None:
+    series, append, middle = this.series, this.append, this.middle
+    pack, pack_count, known, now = wire.pack_double, wire.pack_fixed64, this.known, this.now
     before, after, pack_counts = known.before_counts, known.after_counts, known.pack_counts
-    for key, child in children.items():
+    for key, child in this.children.items():
         one = series.get(key)
         if one is None or one.child is not child or one.created != child._created:
-            one = walk.remember(names, known, key, child)
+            one = this.remember(key, child)
         buckets = child._buckets
         counts = [int(bucket._value) for bucket in buckets]
         total = b"\x29" + pack(child._sum._value) if known.has_sum else b""
@@ -290,25 +300,18 @@ def _histograms(
             append(one.head + body)
 
 
-def _summaries(
-    walk: Walk,
-    names: tuple[str, ...],
-    known: _Instrument,
-    children: _Children,
-    now: int,
-    append: _Append,
-) -> None:
-    series, pack, pack_count = known.children, wire.pack_double, wire.pack_fixed64
-    middle = wire.fixed64(3, now) + b"\x21"
-    for key, child in children.items():
+def _summaries(this: _Pass) -> None:
+    series, append, middle = this.series, this.append, this.middle
+    pack, pack_count = wire.pack_double, wire.pack_fixed64
+    for key, child in this.children.items():
         one = series.get(key)
         if one is None or one.child is not child or one.created != child._created:
-            one = walk.remember(names, known, key, child)
+            one = this.remember(key, child)
         count = pack_count(int(child._count._value))
         append(b"%b%b%b\x29%b" % (one.head, middle, count, pack(child._sum._value)))
 
 
-_LOOPS: dict[Kind, Callable[..., None]] = {
+_LOOPS: dict[Kind, Callable[[_Pass], None]] = {
     Kind.SUM: _counters,
     Kind.GAUGE: _gauges,
     Kind.HISTOGRAM: _histograms,
@@ -367,7 +370,12 @@ def _probe() -> tuple[CollectorRegistry, Counter]:
     counter.labels("y", "ü").inc(exemplar={**ids, "other": "1"})
     Counter("probe_plain", "", registry=registry).inc(1e300)
     gauge = Gauge("probe_level", "Level", ["a"], registry=registry)
-    for label, value in (("n", -1.5), ("inf", float("inf")), ("nan", float("nan"))):
+    for label, value in (
+        ("n", -1.5),
+        ("inf", float("inf")),
+        ("nan", float("nan")),
+        ("stale", STALE),
+    ):
         gauge.labels(label).set(value)
     Gauge("probe_plain_level", "Level", registry=registry)
     histogram = Histogram("probe_seconds", "Time", ["a"], registry=registry, buckets=(0.1, 1, 1e7))

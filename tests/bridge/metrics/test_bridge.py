@@ -65,14 +65,15 @@ def provider(**settings) -> MeterProvider:
 
 
 def pushed(receiver) -> dict[str, list]:
-    """The data points of the last request, by metric name."""
-    found: dict[str, list] = {}
+    """The last data point of every series, by metric name."""
+    found: dict[str, dict] = {}
     for resource in receiver.resource_metrics:
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
-                data = getattr(metric, metric.WhichOneof("data"))
-                found.setdefault(metric.name, []).extend(data.data_points)
-    return found
+                for point in getattr(metric, metric.WhichOneof("data")).data_points:
+                    series = tuple(sorted(attributes_of(point).items()))
+                    found.setdefault(metric.name, {})[series] = point
+    return {name: list(series.values()) for name, series in found.items()}
 
 
 def scraped(bridge, accept="application/openmetrics-text") -> str:
