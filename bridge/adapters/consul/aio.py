@@ -498,7 +498,7 @@ class AsyncServiceRegistry:
         *,
         tags: Sequence[str] = (),
         healthy: bool = True,
-        consistency: Consistency = "default",
+        consistency: Consistency | None = None,
     ) -> list[Instance]:
         return (await self._connection.run(calls.instances(name, tags, healthy, consistency)))[1]
 

@@ -45,10 +45,18 @@ class Ask(Generic[_T]):
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """Where a blocking read goes on: nothing changes on the server before `index` is passed."""
+    """Where a blocking read goes on: the server answers when `index` is passed, or after `wait` s.
+
+    The first (index 0) is consistent: a server that has just started answers plain reads before it
+    has read its own log, and everything would look deleted.
+    """
 
     index: int
     wait: float
+
+    @property
+    def consistency(self) -> Consistency | None:
+        return None if self.index else "consistent"
 
 
 def get(key: str, consistency: Consistency | None = None) -> Ask[Entry | None]:
@@ -183,7 +191,7 @@ def instances(
     name: str,
     tags: Sequence[str] = (),
     healthy: bool = True,
-    consistency: Consistency = "default",
+    consistency: Consistency | None = None,
     at: Blocking | None = None,
 ) -> Ask[tuple[int, list[Instance]]]:
     # py-consul's health.service has no consistency.
@@ -191,11 +199,12 @@ def instances(
     params += _blocking(at)
     if healthy:
         params.append(("passing", "1"))
-    if consistency != "default":
-        params.append((consistency, "1"))
+    asked = at.consistency if at else consistency
 
     def send(client: Any) -> Any:
         own = [("dc", client.dc)] if client.dc else []
+        if (mode := asked or client.consistency) != "default":
+            own.append((mode, "1"))
         headers = client.prepare_headers()
         path = f"/v1/health/service/{name}"
         return client.http.get(CB.json(index=True), path, [*params, *own], headers)
@@ -221,7 +230,11 @@ def _state(key: str, at: Blocking, recurse: bool) -> Ask[tuple[int, dict[str, En
 
     return Ask(
         lambda client: client.kv.get(
-            key, index=at.index or None, wait=_seconds(at.wait), recurse=recurse
+            key,
+            index=at.index or None,
+            wait=_seconds(at.wait),
+            recurse=recurse,
+            consistency=at.consistency,
         ),
         read,
     )

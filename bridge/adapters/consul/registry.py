@@ -53,7 +53,7 @@ class ServiceRegistry:
         *,
         tags: Sequence[str] = (),
         healthy: bool = True,
-        consistency: Consistency = "default",
+        consistency: Consistency | None = None,
     ) -> list[Instance]:
         """The instances of a service that have all the tags; only passing ones by default.
 

@@ -100,8 +100,9 @@ def test_tags_narrow_the_search(registry, name):
 def test_consistency_reaches_the_server(own_agent, connect, name, consistency):
     registry = ServiceRegistry(connect(own_agent.port))
     registry.discover(name, consistency=consistency)
-    asked = f"{consistency}=1" in own_agent.log()
-    assert asked is (consistency != "default")
+    ServiceRegistry(connect(own_agent.port, consistency=consistency)).discover(name)
+    asked = own_agent.log().count(f"/v1/health/service/{name}?passing=1&{consistency}=1")
+    assert asked == (0 if consistency == "default" else 2)
 
 
 def test_an_http_check_passes_in_a_second_and_fails_with_the_app(registry, name, app):

@@ -3,10 +3,11 @@ import time
 
 import pytest
 
-from bridge.adapters.consul import ConfigStore
+from bridge.adapters.consul import ConfigStore, Put
 from bridge.adapters.consul.watch import Cursor
 from bridge.adapters.errors import DeadlineExceeded, Unavailable
 from bridge.adapters.worker import State
+from tests.servers import consul
 from tests.servers.faults import TcpProxy
 from tests.servers.process import wait_until
 from tests.servers.watchers import no_leftovers
@@ -329,3 +330,21 @@ def test_the_cache_is_stale_but_there_while_consul_is_away(agent, connect, prefi
             proxy.heal()
             wait_until(lambda: cache.text(prefix + "a") == "2")
             assert cache.state is State.UP
+
+
+def test_a_server_that_restarts_with_its_data_deletes_nothing(connect, seen, monkeypatch):
+    """Just after its start a server answers plain reads before it has read its own log."""
+    monkeypatch.setattr("bridge.adapters.worker.Backoff.pause", lambda self: 0.001)
+    with consul.durable() as server:
+        store = ConfigStore(connect(server.port))
+        store.batch([Put(f"filler/{n}", "x" * 3000) for n in range(5000)])
+        store.put("config/a", "1")
+        with store.watch("config/a", seen) as watch:
+            seen.until(("a", "1"))
+            server.kill()
+            wait_until(lambda: watch.state is State.LOST)
+            server.start()
+            wait_until(lambda: watch.state is State.UP, 20)
+            store.put("config/a", "2")
+            seen.until(("a", "2"))
+        assert seen == [("a", "1"), ("a", "2")]
