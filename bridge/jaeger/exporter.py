@@ -57,19 +57,21 @@ class Exporter:
         self._thread.start()
 
     def drain(self, seconds: float) -> bool:
-        """Closes the queue and sends what is left. False when that took too long; what is still
-        there then counts as failed."""
+        """Closes the queue and sends what is left; False when not all of it was accepted in time.
+
+        What is still there then counts as failed.
+        """
+        failed = sum(self.sent.failed.values())
         self._give_up = time.monotonic() + seconds
         self._draining.set()
         self._queue.close()
         self._thread.join(seconds)
-        done = not self._thread.is_alive()
-        self._sender.close()
-        if not done:
-            self._thread.join(1.0)
-            left = self._queue.take(sys.maxsize, sys.maxsize, 0)
+        self._sender.close()  # ends a request that hangs
+        self._thread.join(1.0)
+        left = self._queue.take(sys.maxsize, sys.maxsize, 0)
+        if left:
             self.sent.failed["shutdown"] += sum(piece.spans for piece in left)
-        return done
+        return not self._thread.is_alive() and sum(self.sent.failed.values()) == failed
 
     def _run(self) -> None:
         while not self._queue.finished:

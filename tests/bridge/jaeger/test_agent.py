@@ -342,6 +342,25 @@ def test_what_the_sink_refuses_is_counted(start: Start, sink: OtlpReceiver) -> N
     assert metric(agent, "failed_spans_total", reason="refused") == 1
 
 
+def test_what_is_too_large_for_the_sink_is_halved(start: Start, sink: OtlpReceiver) -> None:
+    answers = iter([413, None, 413])
+    sink.fail = lambda: next(answers, None)
+    agent = start(protocol="http", batch_seconds=0.3)
+    for _ in range(8):
+        assert post(agent, packets.body(ONE)) == 202
+    assert len(sink.wait_for_spans(8)) == 8
+    assert sink.requests == 3
+    assert not agent.exporter.sent.failed
+
+
+def test_a_single_piece_that_is_too_large_is_counted(start: Start, sink: OtlpReceiver) -> None:
+    sink.fail = lambda: 413
+    agent = start(protocol="http")
+    send_udp(agent, packets.packet(ONE))
+    wait_until(lambda: agent.exporter.sent.failed)
+    assert metric(agent, "failed_spans_total", reason="too-large") == 1
+
+
 def test_a_request_is_given_up_after_its_patience(start: Start) -> None:
     agent = start(endpoint=f"http://127.0.0.1:{free_port()}", patience=0.5)
     send_udp(agent, packets.packet(ONE))
