@@ -138,8 +138,8 @@ class Agent:
         return UdpListener(opened, self.intake), servers
 
     def _serve(self, name: str, number: int) -> HttpServer:
-        def refused(reason: str, peer: str) -> None:
-            self.intake.refuse(name, reason, peer)
+        def refused(reason: str, peer: str, error: Exception | None) -> None:
+            self.intake.refuse(name, reason, peer, error=error)
 
         routes = {
             "http": {("POST", "/api/traces"): self._traces},
@@ -179,7 +179,10 @@ class Agent:
         return Answer(body=shape(self.strategies.of(services[0])))
 
     def _metrics(self, request: Request) -> Answer:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        try:
+            encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        except (TypeError, ValueError):  # a version that is no number
+            encode, content_type = choose_encoder("")
         return Answer(body=encode(self._registry), content_type=content_type)
 
     def _health(self, _: Request) -> Answer:

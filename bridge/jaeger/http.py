@@ -60,6 +60,7 @@ class Refused(Exception):
 
 
 Route = Callable[[Request], Answer]
+Refuse = Callable[[str, str, Exception | None], None]  # reason, the client's address, our error
 
 
 class _Client(NamedTuple):
@@ -70,8 +71,7 @@ class _Client(NamedTuple):
 class HttpServer(ThreadingHTTPServer):
     """Serves `routes`, which maps (method, path) to a function, until `close`.
 
-    `refused` is called with a reason and the client's address for each request or connection
-    that gets no proper answer.
+    `refused` is called for each request or connection that gets no proper answer.
     """
 
     daemon_threads = True
@@ -82,7 +82,7 @@ class HttpServer(ThreadingHTTPServer):
         host: str,
         port: int,
         routes: Mapping[tuple[str, str], Route],
-        refused: Callable[[str, str], None] = lambda reason, peer: None,
+        refused: Refuse = lambda reason, peer, error: None,
         name: str = "http",
     ) -> None:
         """Raises OSError when the port cannot be had."""
@@ -133,7 +133,7 @@ class HttpServer(ThreadingHTTPServer):
         if room:
             super().process_request(request, client_address)
         else:
-            self.refused("connections", client_address[0])
+            self.refused("connections", client_address[0], None)
             self.shutdown_request(request)
 
     def shutdown_request(self, request: Any) -> None:
@@ -176,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """The base class calls this for what it cannot read as a request."""
-        self.server.refused("http", self.client_address[0])
+        self.server.refused("http", self.client_address[0], None)
         super().send_error(code, HTTPStatus(code).phrase)
 
     def do_GET(self) -> None:
@@ -198,20 +198,22 @@ class _Handler(BaseHTTPRequestHandler):
                 peer = self.client_address[0]
                 answer = route(Request(url.path, query, headers, body, peer))
         except Refused as error:
-            self.close_connection = True  # there may be more of the body
-            self.server.refused(error.reason, self.client_address[0])
-            answer = Answer(error.status, f"{error}\n".encode())
+            answer = self._refuse(error.reason, error.status, f"{error}\n")
         except ValueError:
-            self.close_connection = True
-            self.server.refused("http", self.client_address[0])
-            answer = Answer(HTTPStatus.BAD_REQUEST, b"malformed request\n")
+            answer = self._refuse("http", HTTPStatus.BAD_REQUEST, "malformed request\n")
         except ConnectionError:
             raise
-        except Exception:
-            logger.exception("HTTP on port %d: an unexpected error", self.server.number)
-            self.close_connection = True
-            answer = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"an unexpected error\n")
+        except Exception as error:  # noqa: BLE001 (logged, at most once a minute)
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            answer = self._refuse("error", status, "an unexpected error\n", error)
         self._send(answer)
+
+    def _refuse(
+        self, reason: str, status: int, text: str, error: Exception | None = None
+    ) -> Answer:
+        self.close_connection = True  # there may be more of the body
+        self.server.refused(reason, self.client_address[0], error)
+        return Answer(status, text.encode())
 
     def _route(self, path: str) -> Route:
         route = self.server.routes.get((self.command, path))

@@ -60,7 +60,7 @@ class Intake:
             raise
         except Exception as error:
             # Whatever input can still do to us, the next one must be taken.
-            self.refuse(way, "error", peer, len(data), trace=error)
+            self.refuse(way, "error", peer, len(data), error=error)
             raise Malformed("error") from error
         full = False
         with self._lock:
@@ -79,13 +79,13 @@ class Intake:
             raise Full
 
     def refuse(
-        self, way: str, reason: str, peer: str, size: int = 0, trace: Exception | None = None
+        self, way: str, reason: str, peer: str, size: int = 0, error: Exception | None = None
     ) -> None:
         """Counts input that is not used, and tells of it, at most once a minute."""
         with self._lock:
             self.counts.refused_batches[way, reason] += 1
             self.counts.bytes[way] += size
-        self.bad.note(way, reason, peer, trace)
+        self.bad.note(way, reason, peer, error)
 
 
 def _cut(batch: Batch) -> Iterator[Batch]:
@@ -108,8 +108,8 @@ class BadInputLog:
         self._pending: Counter[str] = Counter()
         self._last = -seconds
 
-    def note(self, way: str, reason: str, peer: str, trace: Exception | None = None) -> None:
-        """`peer` is an address; what was sent is never logged. `trace` is an error of ours."""
+    def note(self, way: str, reason: str, peer: str, error: Exception | None = None) -> None:
+        """`peer` is an address; what was sent is never logged. `error` is one of ours."""
         with self._lock:
             self._pending[f"{way} {reason}"] += 1
             now = time.monotonic()
@@ -118,4 +118,4 @@ class BadInputLog:
             self._last, told = now, self._pending
             self._pending = Counter()
         what = ", ".join(f"{count} x {name}" for name, count in told.most_common(10))
-        logger.warning("refused: %s (the last from %s)", what, peer, exc_info=trace)
+        logger.warning("refused: %s (the last from %s)", what, peer, exc_info=error)

@@ -15,11 +15,13 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from jaeger_client import Config
 
 from bridge.jaeger.agent import PORTS, Agent, CannotListen, Options
 from bridge.otlp.receiver import OtlpReceiver
 from bridge.otlp.settings import Signal, read_settings
 from tests.bridge.jaeger import packets
+from tests.servers.jaeger import Jaeger
 from tests.servers.process import free_port, wait_until
 
 TYPE = {"Content-Type": "application/vnd.apache.thrift.binary"}
@@ -173,6 +175,23 @@ def test_a_large_http_batch_is_cut(start: Start, sink: OtlpReceiver) -> None:
     assert post(agent, packets.body(packets.batch(*spans))) == 202
     assert len(sink.wait_for_spans(5000)) == 5000
     assert sink.requests == 5
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_a_real_jaeger_shows_what_jaeger_client_sent(start: Start, protocol: str) -> None:
+    with Jaeger() as jaeger:
+        grpc, http = jaeger.otlp_grpc_endpoint, jaeger.otlp_http_endpoint
+        agent = start(endpoint=grpc if protocol == "grpc" else http, protocol=protocol)
+        config = {
+            "sampler": {"type": "const", "param": 1},
+            "local_agent": {"reporting_port": agent.ports["compact"]},
+        }
+        tracer = Config(config, service_name="client").new_tracer()
+        with tracer.start_active_span("outer"), tracer.start_active_span("inner") as scope:
+            scope.span.set_tag("error", True)
+        spans = jaeger.wait_for_spans("client", 2)
+        tracer.close()
+    assert {span["operationName"] for span in spans} == {"outer", "inner"}
 
 
 # Bad input
@@ -415,6 +434,24 @@ def test_metrics_are_prometheus_text_or_openmetrics(start: Start) -> None:
     )
     accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
     assert request(agent, "admin", "GET", "/metrics", **accept)[1].endswith(b"# EOF\n")
+
+
+def test_an_odd_accept_header_gets_the_plain_text(start: Start) -> None:
+    accept = {"Accept": "application/openmetrics-text; version=x"}
+    status, body = request(start(), "admin", "GET", "/metrics", **accept)
+    assert status == 200
+    assert body.startswith(b"# HELP")
+
+
+def test_an_error_of_ours_is_answered_and_logged_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = start()
+    monkeypatch.setattr(agent.strategies, "of", lambda service: 1 / 0)
+    for _ in range(5):
+        assert request(agent, "sampling", "GET", "/sampling?service=x")[0] == 500
+    assert metric(agent, "refused_total", way="sampling", reason="error") == 5
+    assert len([record for record in caplog.records if record.exc_info]) == 1
 
 
 def test_the_receive_buffer_and_kernel_drops_are_told(start: Start) -> None:
