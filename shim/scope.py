@@ -58,23 +58,23 @@ class ContextScopeManager(opentracing.ScopeManager):  # type: ignore[misc]
 class ContextScope(opentracing.Scope):  # type: ignore[misc]
     """The active period of a span."""
 
-    __slots__ = ("_closed", "_current", "_finish_on_close", "_manager", "_previous", "_span")
+    _closed = False
 
     def __init__(self, manager: ContextScopeManager, span: Any, finish_on_close: bool) -> None:
         self._manager = manager
         self._span = span
         self._finish_on_close = finish_on_close
-        self._closed = False
         self._previous = previous = get_current()
         context = Context(previous)
-        current = span if type(span) in _own_spans else _otel_span(span, previous)
-        self._current = current
+        own = type(span) in _own_spans
+        self._current = current = span if own else _otel_span(span, previous)
         # Context refuses changes; this one nobody else has seen yet, and a second copy costs
         _set(context, manager._key, self)
         _set(context, _SPAN_KEY, current)
         if current is span:  # native spans inside carry its flags on, also those set later
             _set(context, FLAGS_KEY, span)
-        attach(_with_baggage(span, context) if _carries_baggage(span) else context)
+        carries = span.context._baggage if own else _carries_baggage(span)
+        attach(_with_baggage(span, context) if carries else context)
 
     def close(self) -> None:
         """Ends the period, and the span if it was activated so. Only the active scope can."""

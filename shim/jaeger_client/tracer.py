@@ -13,12 +13,12 @@ from typing import Any
 
 import opentracing
 from opentelemetry import trace
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentracing import Format, UnsupportedFormatException
 from opentracing.tracer import Reference
 
 from shim.codecs import DEBUG, SAMPLED
-from shim.scope import ContextScopeManager, innermost, share
+from shim.scope import ContextScopeManager, get_current, innermost, share
 from shim.values import text
 from shim.w3c import read_traceparent, w3c_wanted, write_traceparent
 
@@ -150,9 +150,10 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
             span._parent_is_remote = True
         if self._counting:
             self._count_start(span, is_server)
-        started = getattr(self.reporter, "span_started", None)
-        if started is not None and context.flags & SAMPLED:
-            started(span)
+        if context.flags & SAMPLED:
+            started = getattr(self.reporter, "span_started", None)
+            if started is not None:
+                started(span)
         return span
 
     def start_active_span(
@@ -242,7 +243,7 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
         self, operation_name: str | None, parent: SpanContext | None, tags: Any
     ) -> tuple[SpanContext, Any]:
         """A new trace; `parent` without a trace carries a debug id or baggage."""
-        trace_id = self._random_id(self.max_trace_id_bits)
+        trace_id = _random.getrandbits(self.max_trace_id_bits) or 1
         flags = 0
         if parent is None or not parent.debug_id:
             sampled, sampler_tags = self._sampled(trace_id, operation_name or "")
@@ -253,12 +254,13 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
             flags = SAMPLED | DEBUG
             tags = {**(tags or {}), self.debug_id_header: parent.debug_id}
         baggage = dict(parent.baggage) if parent is not None and parent.baggage else None
-        context = SpanContext(trace_id, self._random_id(64), None, flags, baggage)
+        span_id = _random.getrandbits(64) or 1
+        context = SpanContext(trace_id, span_id, None, flags, baggage)
         return context, tags
 
     def _sampled(self, trace_id: int, operation_name: str) -> tuple[bool, dict[str, Any]]:
         # Legacy patches of HTTP clients also see the exporter's calls; each would export the last.
-        if get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+        if get_current().get(_SUPPRESS_INSTRUMENTATION_KEY):
             return False, {}
         try:
             return self.sampler.is_sampled(trace_id, operation_name)
