@@ -40,7 +40,9 @@ def analyse(paths: Sequence[str], settings: Settings, progress: Progress | None 
         with _Clock(result.seconds, "discover"):
             files, hits = _discover(root, members, settings.exclude, result)
         with _Clock(result.seconds, "facts"):
-            loaded = project.load(root, files, hits)
+            loaded = project.load(
+                root, files, hits, {p for p in hits.sources if _below(p, members)}
+            )
         jobs += _jobs(loaded, members, result)
         result.order += _writing_order(loaded)
     _rewrite(jobs, settings, result, progress)
@@ -56,7 +58,7 @@ def analyse_text(source: bytes, filename: str, settings: Settings) -> Analysis:
     root = project.root_of(path)
     files, hits = _discover(root, [root], settings.exclude, Analysis())
     hits.sources[path] = source
-    loaded = project.load(root, sorted({*files, path}), hits)
+    loaded = project.load(root, sorted({*files, path}), hits, {path})
     jobs = [job for job in _jobs(loaded, [path], result) if job.path == path]
     _rewrite(jobs, settings, result, None)
     return result
@@ -105,19 +107,27 @@ def _discover(
     tree = discovery.walk(root, exclude)
     named = [path for path in members if os.path.isfile(path)]
     folders = [path for path in members if path != root and os.path.isdir(path)]
-    files = {*tree.files, *named}
+    given = root in members and bool(vcs.ignored([root]))  # ignored, but asked for all the same
+    kept = tree.files if given else _kept(tree.files)
+    files = {*kept, *named}
     for folder in folders:  # also where it is one that the walk skips, as it was asked for
         if not any(_below(path, [folder]) for path in files):
             files.update(discovery.walk(folder, exclude).files)
     hits = discovery.search(sorted(files), codemods.is_candidate)
     problems = [p for p in (*tree.problems, *hits.problems) if _below(p.path, members)]
-    dropped: set[str] = set()
-    if root not in members or not vcs.ignored([root]):
-        dropped = vcs.ignored({*hits.sources, *(p.path for p in problems)}) - set(members)
+    asked = {*hits.sources, *(p.path for p in problems)}
+    dropped = set() if given else vcs.ignored(asked) - set(members)
     hits.sources = {path: s for path, s in hits.sources.items() if path not in dropped}
     result.problems += [p for p in problems if p.path not in dropped]
     result.searched += sum(_below(path, members) for path in files)
     return sorted(files - dropped), hits
+
+
+def _kept(files: Sequence[str]) -> list[str]:
+    """The files outside of the folders that git ignores."""
+    folders = {os.path.dirname(path) for path in files}
+    dropped = vcs.ignored(folders)
+    return [path for path in files if os.path.dirname(path) not in dropped]
 
 
 def _jobs(loaded: project.Project, members: Sequence[str], result: Analysis) -> list[rewriting.Job]:

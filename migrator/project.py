@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import codemods
@@ -90,14 +90,20 @@ class Project:
         }
 
 
-def load(root: str, files: Iterable[str], hits: Hits) -> Project:
-    """Learn what the modules tell each other, beginning with `hits`, until nothing is new."""
+def load(root: str, files: Iterable[str], hits: Hits, wanted: Collection[str]) -> Project:
+    """Learn what the modules tell each other, beginning with `hits`, until nothing is new.
+
+    `wanted` are the paths to be rewritten; hits that are not related to them are left out.
+    """
     if not hits.sources:
         return Project(root, {}, {})
     modules = {module.name: module for module in (module_of(path, root) for path in files)}
     sources = {module_of(path, root).name: source for path, source in hits.sources.items()}
     project = Project(root, modules, sources)
-    fresh = set(sources)
+    if len(wanted) < len(sources):
+        related = _related(project, {module_of(path, root).name for path in wanted})
+        project.sources = {name: s for name, s in sources.items() if name in related}
+    fresh = set(project.sources)
     for _ in range(MOST_ROUNDS):
         news = _round(project, fresh)
         if not news.told:
@@ -109,6 +115,20 @@ def load(root: str, files: Iterable[str], hits: Hits) -> Project:
             if not news.told.isdisjoint(_imports(project, name).values())
         )
     return project
+
+
+def _related(project: Project, wanted: set[str]) -> set[str]:
+    """The sources that `wanted` import, however indirectly, and those that import one of them."""
+    imports = {name: set(_imports(project, name).values()) for name in project.sources}
+    related = {name for name, found in imports.items() if not found.isdisjoint(wanted)}
+    todo = [*wanted, *related]
+    related |= wanted
+    while todo:
+        for name in imports.get(todo.pop(), ()):
+            if name in imports and name not in related:
+                related.add(name)
+                todo.append(name)
+    return related
 
 
 @dataclass(slots=True)
