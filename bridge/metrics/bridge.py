@@ -25,7 +25,7 @@ from bridge.metrics.exemplars import install_exemplars
 from bridge.metrics.exposition import Format, render, show_registry
 from bridge.metrics.from_prometheus import convert, target_attributes
 from bridge.metrics.points import Scope
-from bridge.metrics.problems import Problems
+from bridge.metrics.problems import Problems, logger
 from bridge.metrics.push import Pusher
 from bridge.metrics.registry import (
     COLLECT_SECONDS,
@@ -319,6 +319,8 @@ class MetricsBridge:
         if provider is not None and hasattr(provider, "remove_metric_reader"):
             provider.remove_metric_reader(self.reader)
             provider.add_metric_reader(self.reader)
+        elif provider is not None:
+            logger.warning("metrics: with this SDK a forked process repeats its parent's counts")
         self.reader.on_shutdown.extend(callbacks)
         if self._pusher is not None:
             self._source.forget_counts()

@@ -174,6 +174,19 @@ def test_a_real_jaeger_span_is_noted(legacy):
     assert exemplar_of(counter).labels["trace_id"] == f"{scope.span.trace_id:032x}"
 
 
+def test_a_span_of_the_shim_is_noted(legacy):
+    from shim.jaeger_client import ConstSampler, Tracer
+    from shim.jaeger_client.reporter import InMemoryReporter
+
+    tracer = Tracer("shop", InMemoryReporter(), ConstSampler(True))
+    legacy(tracer)
+    counter = Counter("jobs", "", registry=None)
+    with tracer.start_active_span("s") as scope:
+        counter.inc()
+    assert exemplar_of(counter).labels["trace_id"] == f"{scope.span.trace_id:032x}"
+    assert exemplar_of(counter).labels["span_id"] == f"{scope.span.span_id:016x}"
+
+
 def test_an_opentelemetry_span_comes_before_a_legacy_one(legacy):
     legacy(LegacyTracer(trace_id=1, span_id=2, flags=1))
     counter = Counter("jobs", "", registry=None)
