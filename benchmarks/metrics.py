@@ -31,7 +31,6 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from bridge.metrics import install_exemplars, uninstall_exemplars
 from bridge.metrics.encoder import Encoder, Resource
 from bridge.metrics.exposition import OPENMETRICS, render
-from bridge.metrics.from_prometheus import convert
 from bridge.metrics.points import Scope
 from bridge.metrics.problems import Problems
 from bridge.metrics.sdk import BridgeReader
@@ -220,8 +219,7 @@ class Registries:
             now = time.time_ns()
             encoder.begin(now)
             for family in self.registry.collect():
-                for metric in convert(family, now, self.problems):
-                    encoder.add(metric, RESOURCE)
+                encoder.add_family(family, RESOURCE)
             sizes = [len(request.body()) for request in encoder.finish()]
             encoder.delivered()
             return sum(sizes)

@@ -23,7 +23,7 @@ from bridge.metrics.encoder import MAX_REQUEST_BYTES, Encoder, Request, Resource
 from bridge.metrics.endpoint import Endpoint, Server, StartResponse
 from bridge.metrics.exemplars import install_exemplars
 from bridge.metrics.exposition import Format, render, show_registry
-from bridge.metrics.from_prometheus import convert, target_attributes
+from bridge.metrics.from_prometheus import target_attributes
 from bridge.metrics.points import Scope
 from bridge.metrics.problems import Problems, logger
 from bridge.metrics.push import Pusher
@@ -32,7 +32,7 @@ from bridge.metrics.registry import (
     refuse_loop,
 )
 from bridge.metrics.sdk import BridgeReader, frozen, otlp_metrics
-from bridge.metrics.source import INSTANCE_ID, Source, started
+from bridge.metrics.source import INSTANCE_ID, Source
 from bridge.metrics.to_prometheus import Options, Shown, Translator
 from bridge.metrics.walk import Walk
 from bridge.otlp.settings import Signal, read_settings
@@ -91,6 +91,7 @@ class MetricsBridge:
         self._translator = Translator(options or Options(), self._problems)
         self._endpoint = Endpoint(self._render)
         self._encoder = Encoder(self._problems, scope=SCOPE, max_bytes=max_request_bytes)
+        self._encoder.default_start = self._source.start
         self._walk = Walk(self._encoder, SCOPE)
         exporters = _exporters()
         self._address = _server_address(host, port, exporters)
@@ -236,13 +237,11 @@ class MetricsBridge:
         for collector in plain:
             if not self._walk.take(collector, now, resource):
                 families.extend(self._source.safe.ask(collector))
-        start = self._source.start
         for family in families:
             if target_attributes(family) is not None:
                 continue
             try:
-                for metric in convert(family, now, self._problems):
-                    self._encoder.add(started(metric, start) if start else metric, resource)
+                self._encoder.add_family(family, resource)
             except Exception as error:  # noqa: BLE001 - samples come from anywhere
                 self._problems.report("points dropped", family.name, type(error).__name__)
 

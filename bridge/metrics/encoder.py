@@ -7,10 +7,17 @@ attributes are encoded once for all pushes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import copy
+import math
+import struct
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.samples import Sample
+
 from bridge.metrics import wire
+from bridge.metrics.from_prometheus import convert, number_family
 from bridge.metrics.points import (
     Attributes,
     ExponentialPoint,
@@ -56,10 +63,11 @@ class Series:
 class MetricSeries:
     """The series of one metric of one scope."""
 
-    __slots__ = ("frame", "resource", "scope", "seen", "series")
+    __slots__ = ("described", "frame", "resource", "scope", "seen", "series")
 
     def __init__(self, resource: Resource, scope: Scope, frame: wire.Frame) -> None:
         self.resource, self.scope, self.frame = resource, scope, frame
+        self.described: tuple[str, str, str] | None = None  # of the family it comes from
         self.series: dict[Attributes, Series] = {}
         self.seen = 0
 
@@ -89,14 +97,13 @@ class Request:
         return sum(len(part.points) for part in self.parts)
 
     def body(self) -> bytes:
-        resources: dict[Resource, dict[Scope, list[bytes]]] = {}
+        resources: dict[Resource, dict[Scope, dict[int, list[Part]]]] = {}
         for part in self.parts:
             scopes = resources.setdefault(part.resource, {})
-            scopes.setdefault(part.scope, []).append(part.frame.around(b"".join(part.points)))
+            metrics = scopes.setdefault(part.scope, {})
+            metrics.setdefault(id(part.frame), []).append(part)
         return b"".join(
-            resource.around(
-                b"".join(wire.scope_frame(s, b"".join(metrics)) for s, metrics in scopes.items())
-            )
+            resource.around(b"".join(_scope(scope, metrics) for scope, metrics in scopes.items()))
             for resource, scopes in resources.items()
         )
 
@@ -117,6 +124,17 @@ class Request:
         return first, second
 
 
+def _scope(scope: Scope, metrics: Mapping[int, Sequence[Part]]) -> bytes:
+    """The metrics of a scope, each once however many parts it has."""
+    return wire.scope_frame(
+        scope,
+        b"".join(
+            parts[0].frame.around(b"".join(point for part in parts for point in part.points))
+            for parts in metrics.values()
+        ),
+    )
+
+
 class Encoder:
     """Used by one push after another, by one thread at a time.
 
@@ -129,6 +147,7 @@ class Encoder:
         self._problems = problems
         self._scope = scope
         self._max_bytes = max_bytes
+        self.default_start = 0  # of counts whose source gives no start
         self._metrics: dict[tuple[object, ...], MetricSeries] = {}
         self._ended: dict[tuple[object, ...], Part] = {}
         self._parts: list[Part] = []
@@ -148,6 +167,74 @@ class Encoder:
         points = self._points(known, metric)
         if points:
             self._parts.append(Part(resource, scope, known.frame, points))
+
+    def add_family(self, family: Family, resource: Resource) -> None:
+        """Encodes a Prometheus family: known series at once, everything else by the rules."""
+        told = number_family(family)
+        left = family.samples
+        if told is not None:
+            left = self._add_known_numbers(family, resource, *told)
+        if not left:
+            return
+        rest = copy.copy(family)
+        rest.samples = left
+        for metric in convert(rest, self._now, self._problems):
+            self.add(metric, resource)
+        if told is not None:
+            known = self._metrics.get((*told[:2], self._scope, resource))
+            if known is not None:
+                known.described = (family.documentation, family.unit, family.type)
+
+    def _add_known_numbers(
+        self, family: Family, resource: Resource, name: str, kind: Kind, created_name: str
+    ) -> list[Sample]:
+        """Encodes plain numbers of series that the last push had; returns all other samples.
+
+        No rule is decided here: what is new, falls, starts anew, or has more than a value, is
+        left over.
+        """
+        samples = family.samples
+        known = self._metrics.get((name, kind, self._scope, resource))
+        if known is None or known.described != (family.documentation, family.unit, family.type):
+            return samples
+        left: list[Sample] = []
+        points: list[bytes] = []
+        table, generation, pack = known.series, self._generation, wire.pack_double
+        middle, number_of = wire.fixed64(3, self._now) + b"\x21", len(samples)
+        default = self.default_start if created_name else 0
+        created: Sample | None = None
+        for index, sample in enumerate(samples, 1):
+            try:
+                sample_name, labels, value, timestamp, exemplar, _ = sample
+                if sample is created:  # looked at together with its series
+                    continue
+                created = samples[index] if created_name and index < number_of else None
+                if created and (created[0] != created_name or created[1] != labels):
+                    created = None
+                before = table.get((*labels.items(),)) if sample_name == name else None
+                if (
+                    before is None
+                    or before.seen == generation
+                    or exemplar is not None
+                    or timestamp is not None
+                    or not value >= before.last  # fell, or is NaN
+                    or (round(created[2] * 1e9) if created else before.start or default)
+                    != before.head_start
+                ):
+                    left.append(sample)
+                    if created:
+                        left.append(created)
+                    continue
+                points.append(before.head + middle + pack(value))
+                before.seen = generation
+                if created_name:
+                    before.last = value
+            except (TypeError, ValueError, AttributeError, struct.error):
+                left.append(sample)
+        if points:
+            known.seen = generation
+            self._parts.append(Part(resource, known.scope, known.frame, points))
+        return left
 
     def add_part(self, part: Part) -> None:
         """Takes points that were encoded elsewhere (the walk, which keeps its own memory)."""
@@ -221,7 +308,10 @@ class Encoder:
         return encoded
 
     def _first_seen(self, known: MetricSeries, attributes: Attributes) -> Series:
-        series = Series(wire.attributes_of(known.frame.kind, attributes))
+        kind = known.frame.kind
+        series = Series(wire.attributes_of(kind, attributes))
+        if kind is Kind.GAUGE:
+            series.last = -math.inf  # nothing is below it: a gauge may fall
         known.series[attributes] = series
         if self._ended:
             self.alive((id(known), attributes))
@@ -253,7 +343,7 @@ class Encoder:
         elif value < series.last:
             series.start = self._before
         series.last = value
-        return start or series.start
+        return start or series.start or self.default_start
 
     def _count(self, known: MetricSeries) -> int:
         generation = self._generation

@@ -6,6 +6,7 @@ the Collector's Prometheus receiver does. docs/metrics.md has the rules one by o
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -64,6 +65,13 @@ def _sound(sample: Any) -> bool:
     return isinstance(sample.value, (int, float)) and isinstance(sample.name, str)
 
 
+def number_family(family: Family) -> tuple[str, Kind, str] | None:
+    """The usual sample name, kind and `_created` name of a family of single numbers."""
+    if family.type == "counter":
+        return f"{family.name}_total", Kind.SUM, f"{family.name}_created"
+    return (family.name, Kind.GAUGE, "") if family.type in {"gauge", "unknown"} else None
+
+
 def target_attributes(family: Family) -> dict[str, str] | None:
     """The labels of a `target` info family, which become resource attributes; None for others."""
     if family.type != "info" or family.name != "target":
@@ -88,12 +96,6 @@ class _Found:
         monotonic: bool = False,
     ) -> None:
         attributes, scope = split_labels(labels)
-        self.points_of(name, kind, scope, monotonic=monotonic).append(make(attributes))
-
-    def points_of(
-        self, name: str, kind: Kind, scope: Scope = NO_SCOPE, *, monotonic: bool
-    ) -> list[Point]:
-        """Where the points of a metric go."""
         key = (scope, name, kind)
         metric = self.metrics.get(key)
         if metric is None:
@@ -106,17 +108,15 @@ class _Found:
                 prometheus_type=self.family.type,
                 scope=scope,
             )
-        return metric.points
+        metric.points.append(make(attributes))
 
     def sound_samples(self) -> list[Sample]:
         """The family's samples without those that are none."""
         sound = [s for s in self.family.samples if _sound(s)]
-        self.lose(len(self.family.samples) - len(sound))
+        lost = len(self.family.samples) - len(sound)
+        if lost:
+            self.problems.report(DROPPED, self.family.name, "samples that are no samples", lost)
         return sound
-
-    def lose(self, samples: int) -> None:
-        if samples:
-            self.problems.report(DROPPED, self.family.name, "samples that are no samples", samples)
 
     def drop(self, why: str) -> None:
         self.problems.report(DROPPED, self.family.name, why)
@@ -192,86 +192,28 @@ def _take_id(labels: dict[str, str], names: Sequence[str], width: int) -> bytes:
 
 
 def _numbers(found: _Found, kind: Kind, *, monotonic: bool) -> None:
-    """Counters, gauges and their like: the hot path of a large registry."""
-    samples, created_name = found.family.samples, ""
-    starts: dict[tuple[tuple[str, str], ...], int] = {}
-    if monotonic:
-        created_name = f"{found.family.name}_created"
-        starts = _starts_elsewhere(samples, created_name)
-    plain_names: dict[tuple[str, ...], bool] = {}
-    points: list[Point] = []
-    name, now, stop, lost = "", found.now, len(samples), 0
-    for index, sample in enumerate(samples, 1):
-        try:
-            sample_name, labels, value, timestamp, exemplar_, _ = sample
-            if sample_name == created_name:
-                continue
-            names = (*labels,)
-            plain = plain_names.get(names)
-            if plain is None:
-                plain = plain_names[names] = _are_plain(names)
-            if not plain or exemplar_ is not None or timestamp is not None or value != value:
-                start = _start_of(samples, index, created_name, labels, starts)
-                _odd_number(found, sample, kind, start, monotonic=monotonic)
-                continue
-            attributes = (*labels.items(),)
-            if "" in labels.values():
-                attributes = tuple(item for item in attributes if item[1] != "")
-            start = 0
-            if created_name:
-                following = samples[index] if index < stop else None
-                if following and following[0] == created_name and following[1] == labels:
-                    start = round(following[2] * 1e9)
-                elif starts:
-                    start = starts.get((*labels.items(),), 0)
-            if sample_name != name:
-                name = sample_name
-                points = found.points_of(name, kind, monotonic=monotonic)
-            points.append(NumberPoint(attributes, start, now, value + 0.0))
-        except (TypeError, ValueError, AttributeError):
-            lost += 1
-    found.lose(lost)
+    """Counters, gauges and their like."""
+    created_name = f"{found.family.name}_created" if monotonic else ""
+    samples = found.sound_samples()
+    starts = {_key(s.labels): nanoseconds(s.value) for s in samples if s.name == created_name}
+    for sample in samples:
+        if sample.name != created_name:
+            start = starts.get(_key(sample.labels), 0)
+            found.add(
+                sample.name,
+                kind,
+                sample.labels,
+                functools.partial(_number, found, sample, start),
+                monotonic=monotonic,
+            )
 
 
-def _are_plain(names: tuple[str, ...]) -> bool:
-    return not any(name.startswith(SCOPE_PREFIX) for name in names)
-
-
-def _starts_elsewhere(
-    samples: Sequence[Any], created_name: str
-) -> dict[tuple[tuple[str, str], ...], int]:
-    """The starts of `_created` samples that do not follow right after their own series."""
-    found = {}
-    for index, sample in enumerate(samples):
-        if sample[0] == created_name and (not index or samples[index - 1][1] != sample[1]):
-            found[_key(sample[1])] = nanoseconds(sample[2])
-    return found
-
-
-def _start_of(
-    samples: Sequence[Any],
-    index: int,
-    created_name: str,
-    labels: Mapping[str, str],
-    starts: Mapping[tuple[tuple[str, str], ...], int],
-) -> int:
-    following = samples[index] if index < len(samples) else None
-    if following and created_name and following[0] == created_name and following[1] == labels:
-        return nanoseconds(following[2])
-    return starts.get(_key(labels), 0)
-
-
-def _odd_number(found: _Found, sample: Sample, kind: Kind, start: int, *, monotonic: bool) -> None:
-    """With an exemplar, a time or a scope of its own, or no number."""
+def _number(found: _Found, sample: Sample, start: int, attributes: Attributes) -> Point:
     value, time = float(sample.value), found.time(sample)
-
-    def make(attributes: Attributes) -> Point:
-        if is_stale(value):
-            return StalePoint(attributes, time)
-        item = exemplar(sample.exemplar, time)
-        return NumberPoint(attributes, start, time, value, (item,) if item else ())
-
-    found.add(sample.name, kind, sample.labels, make, monotonic=monotonic)
+    if is_stale(value):
+        return StalePoint(attributes, time)
+    item = exemplar(sample.exemplar, time)
+    return NumberPoint(attributes, start, time, value, (item,) if item else ())
 
 
 def _counter(found: _Found) -> None:

@@ -10,7 +10,6 @@ from prometheus_client import Counter, Gauge, Histogram, Summary
 from prometheus_client.metrics_core import Metric as Family
 
 from bridge.metrics.multiprocess import Folder, merged_registry, multiprocess_folder
-from bridge.metrics.points import HistogramPoint, Kind, Metric, NumberPoint, SummaryPoint
 from bridge.metrics.problems import Problems, logger
 from bridge.metrics.registry import SafeRegistry, carries_opentelemetry, collectors_of
 from bridge.metrics.walk import is_plain, proven
@@ -73,18 +72,6 @@ def _shared_identity(folder: Folder) -> tuple[int, dict[str, str]]:
         logger.warning("metrics: %s cannot be shared between processes", folder)
         return time.time_ns(), {}
     return shared.start, {INSTANCE_ID: shared.instance_id}
-
-
-def started(metric: Metric, start: int) -> Metric:
-    """Sums of many processes began when their folder did."""
-    if metric.kind is Kind.GAUGE:
-        return metric
-    for index, point in enumerate(metric.points):
-        if isinstance(point, NumberPoint):
-            metric.points[index] = point._replace(start=point.start or start)
-        elif isinstance(point, (HistogramPoint, SummaryPoint)):
-            point.start = point.start or start
-    return metric
 
 
 def _zero(registry: Any) -> None:

@@ -22,7 +22,6 @@ from bridge.metrics.encoder import Encoder, Part, Resource
 from bridge.metrics.from_prometheus import (
     SCOPE_PREFIX,
     STALE_NAN,
-    convert,
     exemplar,
     is_stale,
     nanoseconds,
@@ -337,8 +336,8 @@ class _Trial:
 
     def __init__(self, way: Callable[[_Trial, Any], None]) -> None:
         scope = Scope("probe")
-        self._problems, self._resource, self._way = Problems(), Resource(), way
-        self._encoder = Encoder(self._problems, scope=scope)
+        self._resource, self._way = Resource(), way
+        self._encoder = Encoder(Problems(), scope=scope)
         self._walk = Walk(self._encoder, scope)
         self._now = 1_700_000_000_000_000_000
 
@@ -357,8 +356,7 @@ class _Trial:
 
     def collect(self, collector: Any) -> None:
         for family in collector.collect():
-            for metric in convert(family, self._now, self._problems):
-                self._encoder.add(metric, self._resource)
+            self._encoder.add_family(family, self._resource)
 
 
 def _probe() -> tuple[CollectorRegistry, Counter]:

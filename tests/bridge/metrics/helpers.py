@@ -81,8 +81,7 @@ class Pushes:
         self.now += 1_000_000_000
         self.encoder.begin(self.now)
         for item in families:
-            for metric in convert(item, self.now, self.problems):
-                self.encoder.add(metric, Resource((("service.name", "shop"),)))
+            self.encoder.add_family(item, Resource((("service.name", "shop"),)))
         return self.encoder.finish()
 
     def push(self, *families: Any, delivered: bool = True) -> dict[str, Any]:
