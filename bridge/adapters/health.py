@@ -18,7 +18,8 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
-from concurrent.futures import Future, TimeoutError
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
@@ -379,7 +380,7 @@ async def _wait_for(awaitable: Awaitable[object], timeout: float) -> object:
 def _wait(check: _Check, run: _Run, joined: bool) -> CheckResult:
     try:
         return run.result(run.left)
-    except TimeoutError:
+    except FutureTimeout:
         return check.result(run.started, "hanging" if joined else "timeout")
 
 

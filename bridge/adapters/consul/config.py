@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -10,7 +11,7 @@ from opentelemetry.util.types import AttributeValue
 
 from bridge.adapters import conventions as c
 from bridge.adapters.consul import calls
-from bridge.adapters.consul.connection import ConsulConnection
+from bridge.adapters.consul.connection import Common, ConsulConnection
 from bridge.adapters.consul.model import Consistency, Entry, KeyEvent, Operation
 from bridge.adapters.consul.watch import KeyDiffer, Watch
 from bridge.adapters.errors import AdapterError
@@ -124,20 +125,16 @@ class ConfigStore:
         )
 
     def _delivery(self, key: str, callback: Callable[[KeyEvent], object]) -> Delivery[KeyEvent]:
-        policy = self._connection.settings.key_policy
-        return Delivery(
-            watch_name(policy, key),
-            callback,
-            self._connection.tracing,
-            self._connection.meters,
-            lambda event: event_attributes(policy, event),
-        )
+        return key_delivery(self._connection, key, callback)
 
 
 class CachedValues:
     """The copy itself: what `ConfigCache` and `AsyncConfigCache` read."""
 
-    def __init__(self) -> None:
+    _loaded: threading.Event | asyncio.Event
+
+    def __init__(self, on_state: OnState | None) -> None:
+        self._on_state = on_state
         self._values: dict[str, bytes] = {}
         self.get = self._values.get  # (key, default=None) -> bytes | None, at a dict's speed
 
@@ -154,21 +151,22 @@ class CachedValues:
         else:
             self._values[event.key] = event.value
 
-
-class ConfigCache(CachedValues):
-    """Reads cost a dictionary lookup. While Consul is away the last known values stay."""
-
-    def __init__(self, start: Callable[[ConfigCache], KeyWatch], on_state: OnState | None) -> None:
-        super().__init__()
-        self._loaded = threading.Event()
-        self._on_state = on_state
-        self._watch = start(self)
-
     def told(self, change: Change) -> None:
         if change.state is State.UP:
             self._loaded.set()
         if self._on_state:
             self._on_state(change)
+
+
+class ConfigCache(CachedValues):
+    """Reads cost a dictionary lookup. While Consul is away the last known values stay."""
+
+    _loaded: threading.Event
+
+    def __init__(self, start: Callable[[ConfigCache], KeyWatch], on_state: OnState | None) -> None:
+        super().__init__(on_state)
+        self._loaded = threading.Event()
+        self._watch = start(self)
 
     def wait(self, timeout: float = 10.0) -> bool:
         """Whether everything has been read once, within `timeout` seconds."""
@@ -194,7 +192,20 @@ def watch_name(policy: KeyPolicy, key: str) -> str:
     return f"consul watch {shown}" if shown else "consul watch"
 
 
-def event_attributes(policy: KeyPolicy, event: KeyEvent) -> dict[str, AttributeValue]:
+def key_delivery(
+    connection: Common, key: str, callback: Callable[[KeyEvent], object]
+) -> Delivery[KeyEvent]:
+    policy = connection.settings.key_policy
+    return Delivery(
+        watch_name(policy, key),
+        callback,
+        connection.tracing,
+        connection.meters,
+        lambda event: _attributes(policy, event),
+    )
+
+
+def _attributes(policy: KeyPolicy, event: KeyEvent) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {
         c.CONSUL_INDEX: event.index,
         c.CONSUL_FOUND: not event.deleted,

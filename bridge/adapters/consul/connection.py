@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
-from collections.abc import Callable, MutableMapping
 from types import TracebackType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 from weakref import WeakSet
 
-import consul.std
-import requests
-from consul.base import Response
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from bridge.adapters import errors
 from bridge.adapters.consul.calls import Ask
+from bridge.adapters.consul.client import TracedConsul
 from bridge.adapters.consul.model import ConsulSettings
-from bridge.adapters.consul.wire import SYSTEM, Params, Wire, is_tls
-from bridge.adapters.errors import AdapterError
+from bridge.adapters.consul.wire import SYSTEM
 from bridge.adapters.metrics import Meters
 from bridge.adapters.redaction import Secret
 from bridge.adapters.tracing import Tracing
 
 _T = TypeVar("_T")
-
-# A peer that vanished without a word is noticed between answers too.
-_KEEPALIVE = [
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    *(
-        (socket.IPPROTO_TCP, getattr(socket, name), seconds)
-        for name, seconds in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-        if hasattr(socket, name)
-    ),
-]
 
 
 class Closable(Protocol):
@@ -48,12 +27,10 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
-class ConsulConnection:
-    """A connection that every Consul object of a process may share (it is thread-safe).
+class Common:
+    """What the sync and the asyncio connection have alike."""
 
-    `client` is a whole py-consul client: what has no method here is called on it, traced and
-    with the same errors. `close()` ends the watches and registrations made with it.
-    """
+    client: Any
 
     def __init__(
         self,
@@ -69,6 +46,30 @@ class ConsulConnection:
             transport_spans=self.settings.transport_spans,
         )
         self.meters = Meters(SYSTEM, meter_provider)
+
+    def use_token(self, token: Secret | str) -> None:
+        """Replaces the ACL token, for running watches too."""
+        self.client.token = token.reveal() if isinstance(token, Secret) else token
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.client.http.base_uri})"
+
+
+class ConsulConnection(Common):
+    """A connection that every Consul object of a process may share (it is thread-safe).
+
+    `client` is a whole py-consul client: what has no method here is called on it, traced and
+    with the same errors. `close()` ends the watches and registrations made with it.
+    """
+
+    def __init__(
+        self,
+        settings: ConsulSettings | None = None,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        super().__init__(settings, tracer_provider=tracer_provider, meter_provider=meter_provider)
         self.client = TracedConsul(self.settings, self.tracing)
         self._children: WeakSet[Any] = WeakSet()
         self._lock = threading.Lock()
@@ -80,10 +81,6 @@ class ConsulConnection:
     def branch(self) -> TracedConsul:
         """A client for one watch: it makes no spans, and can be aborted without the others."""
         return TracedConsul(self.settings, self.tracing, self.client.credentials)
-
-    def use_token(self, token: Secret | str) -> None:
-        """Replaces the ACL token, for running watches too."""
-        self.client.token = token.reveal() if isinstance(token, Secret) else token
 
     def adopt(self, child: Closable) -> None:
         """Remembers what `close()` ends first."""
@@ -108,205 +105,3 @@ class ConsulConnection:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"ConsulConnection({self.client.http.base_uri})"
-
-
-class Credentials:
-    """The ACL token, shared by a connection and its watches."""
-
-    def __init__(self) -> None:
-        self.token: str | None = None
-
-    def preferring(self, settings: ConsulSettings) -> Credentials:
-        """The settings' token wins: py-consul prefers CONSUL_HTTP_TOKEN to the one it is given."""
-        if isinstance(settings.token, Secret):
-            self.token = settings.token.reveal()
-        return self
-
-
-class TracedConsul(consul.std.Consul):  # type: ignore[misc]
-    """py-consul's client over our HTTP client.
-
-    One that shares the `Credentials` of another is for background work: it makes no spans.
-    """
-
-    http: TracedHTTPClient
-
-    def __init__(
-        self, settings: ConsulSettings, tracing: Tracing, shared: Credentials | None = None
-    ) -> None:
-        self._settings = settings
-        self._tracing = tracing
-        self._traced = shared is None
-        self.credentials = Credentials()
-        super().__init__(**client_arguments(settings), connections_timeout=settings.timeout)
-        self.credentials = shared or self.credentials.preferring(settings)
-
-    @property
-    def token(self) -> str | None:
-        return self.credentials.token
-
-    @token.setter
-    def token(self, token: str | None) -> None:
-        self.credentials.token = token
-
-    def http_connect(
-        self, host: str, port: int, scheme: str, verify: bool | str = True, cert: Any = None
-    ) -> TracedHTTPClient:
-        policy = self._settings.key_policy
-        wire = Wire(self._tracing, policy, host, port, traced=self._traced)
-        return TracedHTTPClient(
-            wire, host, port, scheme, verify, cert, connections_timeout=self.connections_timeout
-        )
-
-
-def client_arguments(settings: ConsulSettings) -> dict[str, Any]:
-    """What py-consul's constructors, sync and asyncio, are given."""
-    certificate: Any = settings.certificate
-    if settings.key:
-        certificate = (settings.certificate, settings.key)
-    return {
-        "host": settings.host,
-        "port": settings.port,
-        "scheme": settings.scheme,
-        "verify": settings.ca,
-        "cert": certificate,
-        "dc": settings.datacenter,
-        "consistency": settings.consistency,
-    }
-
-
-class TracedHTTPClient(consul.std.HTTPClient):  # type: ignore[misc]
-    """The one place through which every sync call leaves."""
-
-    session: requests.Session
-    base_uri: str
-
-    def __init__(self, wire: Wire, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._wire = wire
-        self._closed = False
-        self._sockets: WeakSet[socket.socket] = WeakSet()
-        self.session.trust_env = False
-        self.session.mount(f"{self.scheme}://", _TrackingAdapter(self._sockets))
-
-    def get(
-        self,
-        callback: Callable[[Response], Any],
-        path: str,
-        params: Params | None = None,
-        headers: MutableMapping[str, str] | None = None,
-        raw: bool = False,
-    ) -> Any:
-        return self._send("GET", callback, path, params, None, headers, raw)
-
-    def put(
-        self,
-        callback: Callable[[Response], Any],
-        path: str,
-        params: Params | None = None,
-        data: str | bytes = "",
-        headers: MutableMapping[str, str] | None = None,
-    ) -> Any:
-        return self._send("PUT", callback, path, params, data, headers)
-
-    def delete(
-        self,
-        callback: Callable[[Response], Any],
-        path: str,
-        params: Params | None = None,
-        data: str | bytes = "",
-        headers: MutableMapping[str, str] | None = None,
-    ) -> Any:
-        return self._send("DELETE", callback, path, params, data, headers)
-
-    def post(
-        self,
-        callback: Callable[[Response], Any],
-        path: str,
-        params: Params | None = None,
-        data: str = "",
-        headers: MutableMapping[str, str] | None = None,
-    ) -> Any:
-        return self._send("POST", callback, path, params, data, headers)
-
-    def abort(self) -> None:
-        """Ends calls that are under way and refuses new ones."""
-        self._closed = True
-        for one in list(self._sockets):
-            shut(one)
-        self.session.close()
-
-    close = abort
-
-    def _send(
-        self,
-        method: str,
-        callback: Callable[[Response], Any],
-        path: str,
-        params: Params | None,
-        data: str | bytes | None,
-        headers: MutableMapping[str, str] | None,
-        raw: bool = False,
-    ) -> Any:
-        request, call = self._wire.begin(method, path, params, data, self._transport_error)
-        with call:
-            if self._closed:
-                raise errors.Closed(f"{SYSTEM} {request.operation}")
-            headers = {} if headers is None else headers
-            call.inject(headers)
-            answer = self.session.request(
-                method,
-                self.uri(path, params),
-                headers=headers,
-                data=data,
-                verify=self.verify,
-                cert=self.cert,
-                timeout=(self.connections_timeout, self.timeout(params)),
-            )
-            return self._wire.finish(request, call, self.response(answer, raw), callback)
-
-    def _transport_error(self, error: BaseException) -> type[AdapterError] | None:
-        if self._closed and isinstance(error, (OSError, ValueError)):
-            return errors.Closed
-        if isinstance(error, requests.Timeout):
-            return errors.DeadlineExceeded
-        if isinstance(error, (requests.exceptions.InvalidURL, UnicodeError)):
-            return errors.InvalidRequest
-        if isinstance(error, OSError):  # every RequestException is one
-            return errors.TlsRefused if is_tls(error) else errors.Unavailable
-        return None
-
-
-class _TrackingAdapter(HTTPAdapter):
-    """Knows its open sockets, so that a blocked read can be ended from another thread."""
-
-    def __init__(self, sockets: WeakSet[socket.socket]) -> None:
-        self._sockets = sockets
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, socket_options=_KEEPALIVE, **kwargs)
-        pools = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
-        self.poolmanager.pool_classes_by_scheme = {
-            scheme: _tracking(pool, self._sockets) for scheme, pool in pools.items()
-        }
-
-
-def _tracking(pool: type[HTTPConnectionPool], sockets: WeakSet[socket.socket]) -> type[Any]:
-    kind = cast("type[HTTPConnection]", pool.ConnectionCls)
-
-    class Connection(kind):  # type: ignore[misc, valid-type]
-        def connect(self) -> None:
-            super().connect()
-            sockets.add(self.sock)
-
-    return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
-
-
-def shut(one: socket.socket) -> None:
-    """Wakes whoever reads from the socket; TLS or not, from any thread."""
-    with contextlib.suppress(OSError):  # it may have ended by itself
-        socket.socket.shutdown(one, socket.SHUT_RDWR)

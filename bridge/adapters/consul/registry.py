@@ -7,11 +7,9 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from opentelemetry.util.types import AttributeValue
-
 from bridge.adapters import conventions as c
 from bridge.adapters.consul import calls
-from bridge.adapters.consul.connection import ConsulConnection
+from bridge.adapters.consul.connection import Common, ConsulConnection
 from bridge.adapters.consul.model import Consistency, Health, Instance, Service, TtlCheck
 from bridge.adapters.consul.watch import InstanceDiffer, Watch
 from bridge.adapters.errors import AdapterError, NotFound, ServerFailed, Unavailable
@@ -72,19 +70,12 @@ class ServiceRegistry:
         on_state: OnState | None = None,
     ) -> InstancesWatch:
         """Calls `callback` with the instances: now, and whenever they or their health change."""
-        deliver = Delivery(
-            f"consul watch {name}",
-            callback,
-            self._connection.tracing,
-            self._connection.meters,
-            lambda found: instances_attributes(name, found),
-        )
         return Watch(
             self._connection,
             f"consul watch {name}",
             lambda at: calls.instances(name, tags, healthy, at=at),
             InstanceDiffer(),
-            deliver,
+            instances_delivery(self._connection, name, callback),
             on_state,
         )
 
@@ -174,5 +165,13 @@ class Registration:
             self._connection.run(calls.register(self.service))
 
 
-def instances_attributes(name: str, found: list[Instance]) -> dict[str, AttributeValue]:
-    return {c.CONSUL_SERVICE_NAME: name, c.CONSUL_INSTANCES_COUNT: len(found)}
+def instances_delivery(
+    connection: Common, name: str, callback: Callable[[list[Instance]], object]
+) -> Delivery[list[Instance]]:
+    return Delivery(
+        f"consul watch {name}",
+        callback,
+        connection.tracing,
+        connection.meters,
+        lambda found: {c.CONSUL_SERVICE_NAME: name, c.CONSUL_INSTANCES_COUNT: len(found)},
+    )

@@ -1,8 +1,8 @@
 """What one HTTP request to Consul is called in a trace, and what its failure means.
 
-Every call of py-consul ends in one HTTP client; the traced clients (sync in `connection`, asyncio
-in `aio`) ask here. The operation is derived from method and path, so that calls we have no method
-for are traced as well.
+Every call of py-consul ends in one HTTP client; the traced ones (`client`, `aio.client`) ask
+here. The operation is derived from method and path, so that calls we have no method for are
+traced as well.
 """
 
 from __future__ import annotations

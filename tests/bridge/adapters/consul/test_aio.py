@@ -346,7 +346,7 @@ def test_register_discover_watch_and_deregister(agent, run, name):
 
 @pytest.mark.parametrize("check", [TtlCheck(0.6), None])
 def test_a_restarted_agent_that_forgot_us_is_told_again(own_agent, run, name, check, monkeypatch):
-    monkeypatch.setattr("bridge.adapters.consul.aio.PRESENCE_INTERVAL", 0.2)
+    monkeypatch.setattr("bridge.adapters.consul.aio.registry.PRESENCE_INTERVAL", 0.2)
 
     async def test(connection):
         registry = AsyncServiceRegistry(connection)
