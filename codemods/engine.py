@@ -126,8 +126,8 @@ def _handler(site: Site) -> tuple[Registered, Handler] | None:
     handlers = _handlers()
     if isinstance(site.node, ast.alias):
         return None
-    if isinstance(site.node, ast.Constant) and isinstance(site.node.value, str):
-        value = site.node.value
+    if site.construct[:1] == '"' and isinstance(site.node, ast.Constant):
+        value = str(site.node.value)
         for pattern, rule, handler in handlers.strings:
             if pattern.fullmatch(value):
                 return rule, handler
@@ -153,6 +153,8 @@ def _decide(site: Site) -> _Decision:
     fact = site.file.flow.members.get(site.node)
     if fact is not None and fact.detail == "custom":
         return _Decision(site, None, _CUSTOM)
+    if fact is not None and fact.detail == "foreign":
+        return _Decision(site, None, _FOREIGN)
     found = _handler(site)
     if found is None:
         return _Decision(site, None, _unknown(site))
@@ -168,6 +170,12 @@ _CUSTOM = Report(
     "the class derives from a legacy class, so this is its own method or the legacy one",
     "Decide what the class is for: an OpenTelemetry SDK processor, sampler or propagator usually "
     "replaces it.",
+)
+
+
+_FOREIGN = Report(
+    "it looks like OpenTracing, but what made the object is outside of what was read",
+    "If it is a legacy tracer or span, migrate the place that makes it, then this one.",
 )
 
 

@@ -26,6 +26,7 @@ from codemods.model import Fact, Facts
 
 UNKNOWN = Fact("")
 OTHER = Fact("other")  # known not to be legacy
+FOREIGN = Fact("foreign")  # made by a function of which nothing is known
 INSTANCES = frozenset(
     {*legacy.CALLS.values(), *legacy.ATTRIBUTES.values(), *legacy.METHODS.values(), "tracer"}
 ) - {"", "[]span"}
@@ -79,6 +80,12 @@ class Flow:
         self._stars: list[str] = []
         self._foreign = False
         self._wild = {key[key.index("?") :]: fact for key, fact in known.items() if "?" in key}
+        self._imports_legacy = any(
+            legacy.is_legacy(name)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in _imported_names(node)
+        )
         self._telling = any(
             isinstance(node, ast.Attribute)
             and (node.attr in legacy.TELLTALE or node.attr in legacy.TELLTALE_WHEN_NAMED)
@@ -117,7 +124,7 @@ class Flow:
 
     def learn(self, key: str, fact: Fact) -> None:
         """Keep what is worth telling: instances, containers of them, functions and classes."""
-        if fact.kind in ("", "other"):
+        if fact.kind in ("", "other", "foreign"):
             return
         if fact.kind == "name" and not (
             legacy.is_legacy(fact.detail) or self.fact(fact.detail) is not None
@@ -672,6 +679,9 @@ class Flow:
     def _unknown_member(self, node: ast.AST, owner: Fact, attr: str, scope: Scope) -> Fact:
         kind = "" if self._foreign else self._telltale(node, attr)
         if kind:
+            if owner == FOREIGN:
+                self.members[node] = Fact(kind, "foreign")
+                return UNKNOWN
             self.members[node] = Fact(kind, "duck")
             if owner.kind == "unbound":
                 self.learn(owner.detail, Fact(kind))
@@ -701,6 +711,8 @@ class Flow:
         keywords = {keyword.arg: self.expression(keyword.value, scope) for keyword in node.keywords}
         if (owner := self.members.get(node.func)) is not None:
             assert isinstance(node.func, ast.Attribute)
+            if owner.detail == "foreign":
+                return FOREIGN
             kind = legacy.METHODS.get((owner.kind, node.func.attr), "")
             return Fact(kind, _detail(owner, node.func.attr))
         if callee.kind == "name":
@@ -775,7 +787,7 @@ class Flow:
         self._tell(target, args, keywords)
         if found is not None and found.kind == "class":
             return Fact("instance", qualified)
-        return self.fact(f"{qualified}()") or UNKNOWN
+        return self.fact(f"{qualified}()") or (UNKNOWN if self._imports_legacy else FOREIGN)
 
     def _tell(self, function: str, args: list[Fact], keywords: dict[str | None, Fact]) -> None:
         """What a call tells about the parameters of the function it calls."""
@@ -909,6 +921,12 @@ def _leads(key: str, fact: Fact, owners: set[str]) -> bool:
     if fact.kind == "name":
         return fact.detail in owners
     return fact.kind == "instance" and "(" not in key and fact.detail in owners
+
+
+def _imported_names(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [f"{node.module}.{alias.name}" for alias in node.names] if not node.level else []
 
 
 def _prefer(one: Fact, other: Fact) -> Fact:

@@ -188,10 +188,28 @@ def _insertion(file: File, gone: set[ast.alias], lines: list[str], made: list[Ed
             if not file.source.text[start : file.source.span(statement).start].strip():
                 return [*made, Edit(Span(start, start), (text,))]
             break
+    if (guarded := _guarded(file, gone)) is not None:
+        span = file.source.span(guarded)
+        glue = newline + file.source.indentation(span.start)
+        left = [edit for edit in made if edit.span.end <= span.start or edit.span.start >= span.end]
+        if all(alias in gone for alias in guarded.names):
+            return [*left, Edit(span, (text.rstrip().replace(newline, glue),))]
     at, blank = _below_imports(file)
     if at == len(file.source.text) and not file.source.text.endswith(("\n", "\r")):
         text = newline + text
     return [*made, Edit(Span(at, at), (text, newline if blank else ""))]
+
+
+def _guarded(file: File, gone: set[ast.alias]) -> ast.Import | ast.ImportFrom | None:
+    """The first legacy import under `try: ... except ImportError` at the top of the module."""
+    for statement in file.source.tree.body:
+        if isinstance(statement, ast.Try):
+            for inner in statement.body:
+                if isinstance(inner, ast.Import | ast.ImportFrom) and gone.intersection(
+                    inner.names
+                ):
+                    return inner
+    return None
 
 
 def _below_imports(file: File) -> tuple[int, bool]:

@@ -57,6 +57,7 @@ class Plan:
     exports: bool = True
     processor: list[Line] = field(default_factory=list)
     limits: Line = ()
+    exporter: ast.expr | None = None
     b3: bool = False
     notes: list[str] = field(default_factory=list)
 
@@ -329,7 +330,10 @@ def provider_lines(plan: Plan, name: str) -> list[Line]:
         arguments.append(plan.limits)
     provider = change.use(SPANS, "TracerProvider")
     lines: list[Line] = [_call(change.file, f"{name} = {provider}", arguments)]
-    if plan.exports:
+    if plan.exporter is not None:
+        simple = change.use(EXPORT, "SimpleSpanProcessor")
+        lines.append((f"{name}.add_span_processor({simple}(", plan.exporter, "))"))
+    elif plan.exports:
         lines.append(_processor(plan, name))
     lines.extend(propagator_lines(change, b3=plan.b3))
     return lines

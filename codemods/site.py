@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from codemods.edits import Edit, Part
 from codemods.flow import Flow
+from codemods.legacy import is_legacy
 from codemods.model import Options
 from codemods.source import Source, Span
 
@@ -131,7 +132,7 @@ class File:
         self.nodes: list[ast.AST] = []
         self._walk()
         self.bound = self._bound_names()
-        self.owns_tracer = "tracer" not in self.bound
+        self.owns_tracer = "tracer" not in self.bound and not self._is_optional()
         self._taken: dict[str, tuple[str, str]] = {}
         self.memo: dict[object, object] = {}
 
@@ -143,6 +144,14 @@ class File:
             for child in ast.iter_child_nodes(node):
                 self.parents[child] = node
                 todo.append(child)
+
+    def _is_optional(self) -> bool:
+        """Whether the file gets along without the legacy library, and so without OpenTelemetry."""
+        return any(
+            isinstance(self.parents[self.parents[alias]], ast.Try) and is_legacy(target)
+            for alias, target in self.flow.imports.items()
+            if alias in self.parents
+        )
 
     def _bound_names(self) -> dict[str, list[ast.AST]]:
         """Every name the file binds in any scope, and where."""

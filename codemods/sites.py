@@ -90,6 +90,8 @@ def _strings(file: File) -> Iterator[Site]:
     for node in file.nodes:
         if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
             continue
+        if node in file.flow.symbols:
+            continue
         parent = file.parents[node]
         if isinstance(parent, ast.Expr | ast.JoinedStr) or _in_annotation(file, node):
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from codemods.emit import rename_member
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.rules.types import known_type
@@ -81,6 +82,10 @@ def _read(plan: Plan, name: str, value: ast.expr) -> None:
     symbol = file.symbol(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
     if name == "reporter" and symbol == "NullReporter":
         plan.exports = False
+    elif name == "reporter" and file.kind(value) == "reporter":
+        plan.exporter = value
+        if file.detail(value) != "jaeger_client.reporter.InMemoryReporter":
+            plan.doubt(f"`{file.text(value)}` becomes an exporter")
     elif name == "sampler" and isinstance(value, ast.Call) and symbol:
         read_sampler_call(plan, value)
     elif name == "extra_codecs" and "B3Codec" in file.text(value):
@@ -91,6 +96,23 @@ def _read(plan: Plan, name: str, value: ast.expr) -> None:
         return
     elif name not in _UNNEEDED:
         plan.doubt(f"the {name} given to Tracer is replaced by OTLP's defaults")
+
+
+@rule.symbol("jaeger_client.reporter.InMemoryReporter")
+def in_memory_reporter(site: Site) -> Change | Report | None:
+    if site.call is None:
+        return None
+    change = site.change("the exporter that keeps spans in memory")
+    module = "opentelemetry.sdk.trace.export.in_memory_span_exporter"
+    return change.replace(site.call, f"{change.use(module, 'InMemorySpanExporter')}()")
+
+
+@rule.member("reporter", "get_spans")
+def get_spans(site: Site) -> Change:
+    assert isinstance(site.node, ast.Attribute)
+    change = site.change("the spans kept in memory")
+    rename_member(change, site.node, "get_finished_spans")
+    return change
 
 
 @rule.member("tracer", "one_span_per_rpc")
