@@ -149,8 +149,7 @@ def _plan(
     elif after is None:
         raise click.MissingParameter(param_hint="'AFTER'", param_type="argument")
     else:
-        interpreters = (pythons[0] or sys.executable, pythons[1] or sys.executable)
-        plan = plans.from_arguments(before, after, interpreters, arguments)
+        plan = plans.from_arguments(before, after, pythons, arguments)
     rules = [parse(option) for option in options["allow"]]
     rules += plans.read_rules(options["rules"]) if options["rules"] else ()
     rules += [SEMCONV] if options["semconv"] else []

@@ -15,7 +15,9 @@ from migrator.compare.catalogue import SAMPLER_ATTRIBUTES
 from migrator.compare.events import event_facts
 from migrator.compare.model import Recording, Span, text, walk
 
-MAX_SCORED = 40_000  # comparisons within one group of siblings; beyond it, order decides
+MAX_SCORED = (
+    40_000  # comparisons within one group of siblings; beyond it, single facts and order decide
+)
 
 
 @dataclass(slots=True)
@@ -210,7 +212,7 @@ def _groups(
 def _closest(some: list[Span], others: list[Span]) -> list[tuple[Span, Span]]:
     """Pair each with the most like it, the likest first; order breaks ties."""
     if len(some) * len(others) > MAX_SCORED:
-        return list(zip(some, others, strict=False))
+        return _by_own_facts(some, others)
     scored = sorted(
         (
             (-likeness(a, b), abs(i - j), i, j)
@@ -225,3 +227,21 @@ def _closest(some: list[Span], others: list[Span]) -> list[tuple[Span, Span]]:
             open_.remove(j)
             pairs.append((some[i], others[j]))
     return pairs
+
+
+def _by_own_facts(some: list[Span], others: list[Span]) -> list[tuple[Span, Span]]:
+    """For many siblings: pair those that share what nobody else holds, the rest in order."""
+    holders: dict[Hashable, tuple[list[Span], list[Span]]] = defaultdict(lambda: ([], []))
+    for side, spans in enumerate((some, others)):
+        for span in spans:
+            for fact in _facts(span):
+                holders[fact][side].append(span)
+    pairs: dict[Span, Span] = {}
+    taken: set[Span] = set()
+    for mine, theirs in holders.values():
+        if len(mine) == len(theirs) == 1 and mine[0] not in pairs and theirs[0] not in taken:
+            pairs[mine[0]] = theirs[0]
+            taken.add(theirs[0])
+    left = [span for span in some if span not in pairs]
+    free = [span for span in others if span not in taken]
+    return [*pairs.items(), *zip(left, free, strict=False)]

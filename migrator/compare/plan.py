@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,13 +53,14 @@ class Plan:
 
 
 def from_arguments(
-    before: str, after: str, pythons: tuple[str, str], arguments: Sequence[str]
+    before: str, after: str, pythons: tuple[str | None, str | None], arguments: Sequence[str]
 ) -> Plan:
     """Two scripts, `-m MODULE`s or command lines, run in the current folder."""
-    sides = [
-        Side(source, Program(label, (*command(source, python), *arguments), Path.cwd()))
-        for source, python, label in zip((before, after), pythons, ("before", "after"), strict=True)
-    ]
+    sides = []
+    for source, given, label in zip((before, after), pythons, ("before", "after"), strict=True):
+        python = interpreter(given)
+        words = (*command(source, python), *arguments)
+        sides.append(Side(source, Program(label, words, Path.cwd(), path_of(python))))
     return Plan(sides[0], sides[1])
 
 
@@ -82,8 +85,8 @@ def from_file(
         _known(side, SIDE, f"{path} [{label}]")
         if folders is not None:
             side["folder"] = str(Path(folders[index]).resolve())
-        side["env"] = {**table.get("env", {}), **side.get("env", {})}
-        python = pythons[index] or _python(side, path)
+        python = interpreter(pythons[index] or _python(side, path))
+        side["env"] = {**path_of(python), **table.get("env", {}), **side.get("env", {})}
         sides.append(_side(label, side, path, python, ports, arguments))
     return Plan(sides[0], sides[1], rules_in(table, str(path)), table.get("timeout"))
 
@@ -128,16 +131,30 @@ def command(source: str | Sequence[str], python: str) -> tuple[str, ...]:
         return (python, *words)
     if words[0] in ("python", "python3", "{python}"):
         return (python, *words[1:])
+    if words[0] == "jaeger2otlp":
+        return (python, "-m", "migrator", *words[1:])
     return tuple(words)
+
+
+def interpreter(given: str | None) -> str:
+    """The interpreter's path, absolute: programs run in folders of their own."""
+    if given is None:
+        return sys.executable
+    return os.path.abspath(given) if os.sep in given else shutil.which(given) or given
+
+
+def path_of(python: str) -> dict[str, str]:
+    """PATH as an activated environment has it: `python`, `gunicorn` and so on are its own."""
+    return {"PATH": os.pathsep.join([os.path.dirname(python), os.environ.get("PATH", "")])}
 
 
 def _is_executable(source: str) -> bool:
     return not source.endswith(".py") and Path(source).stat().st_mode & 0o111 != 0
 
 
-def _python(side: Mapping[str, Any], path: Path) -> str:
+def _python(side: Mapping[str, Any], path: Path) -> str | None:
     given = side.get("python")
-    return str(path.parent / given) if given else sys.executable
+    return os.path.abspath(path.parent / given) if given else None
 
 
 def _side(

@@ -430,10 +430,16 @@ def first_on_path(env: Any) -> None:
 
 
 def run_next_sitecustomize() -> None:
-    """The one that would have run had we not stood before it."""
-    paths = [path for path in sys.path if os.path.abspath(path or ".") != HERE]
+    """The one that would have run had we not stood before it.
+
+    It may look for a next one too and find us again: so every folder has its turn once.
+    """
+    done = sys.__dict__.setdefault("_jaeger2otlp_sitecustomize", [])
+    done.append(HERE)
+    paths = [path for path in sys.path if os.path.abspath(path or ".") not in done]
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", paths)
     if spec is not None and spec.loader is not None:
+        done.append(os.path.dirname(os.path.abspath(spec.origin or "")))
         module = importlib.util.module_from_spec(spec)
         sys.modules["sitecustomize"] = module
         spec.loader.exec_module(module)
@@ -449,6 +455,6 @@ def install() -> None:
     keep_first()
 
 
-if CAPTURE:
+if CAPTURE and not hasattr(sys, "_jaeger2otlp_sitecustomize"):
     install()
 run_next_sitecustomize()

@@ -41,6 +41,14 @@ def test_siblings_pair_by_likeness_when_all_of_them_changed():
     assert numbers(before, after) == {(None, None), *((n, n) for n in range(9))}
 
 
+def test_very_many_siblings_pair_by_what_only_they_hold():
+    def wide(numbers: range, **extra: object) -> Recording:
+        return recording(span("a", *(span("w", attributes={"n": n, **extra}) for n in numbers)))
+
+    before, after = wide(range(500)), wide(range(499, -1, -1), more=True)
+    assert numbers(before, after) == {(None, None), *((n, n) for n in range(500))}
+
+
 def test_siblings_without_content_pair_by_what_is_below_them():
     before = recording(span("a", span("work", span("x")), span("work", span("y"))))
     after = recording(span("a", span("work", span("y")), span("work", span("x"))))
