@@ -274,7 +274,7 @@ def run_jaeger(endpoint: str, way: str) -> Iterator[Running]:
 
 
 def running(command: list[str], port: int, admin: int) -> Iterator[Running]:
-    """The program on one core, once its admin port answers."""
+    """The program on one core, once it listens."""
     core = max(os.sched_getaffinity(0))
     process = subprocess.Popen(
         command,
@@ -284,7 +284,7 @@ def running(command: list[str], port: int, admin: int) -> Iterator[Running]:
     )
     try:
         deadline = time.monotonic() + 30
-        while not answers(admin):
+        while not (answers(admin) and (answers(port) or port in kernel_drops())):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[0]} did not start")
             time.sleep(0.05)

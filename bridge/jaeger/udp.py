@@ -29,7 +29,8 @@ PACKET_BYTES = 65_535
 READ_AT_ONCE = 256
 DECODE_AT_ONCE = 16
 PACKET_OVERHEAD_BYTES = 300
-SO_RCVBUFFORCE = 33  # Linux; the socket module does not name it
+# Linux's SO_RCVBUFFORCE, which the socket module does not name.
+SO_RCVBUFFORCE = (33,) if sys.platform == "linux" else ()
 
 
 class Port(NamedTuple):
@@ -61,11 +62,9 @@ def open_port(way: str, host: str, number: int, protocol: Protocol) -> Port:
 
 def _size_buffer(opened: socket.socket) -> None:
     """Beyond net.core.rmem_max where we may, else up to it."""
-    for option in (socket.SO_RCVBUF, SO_RCVBUFFORCE):
-        try:
+    for option in (socket.SO_RCVBUF, *SO_RCVBUFFORCE):
+        with contextlib.suppress(OSError):
             opened.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER_BYTES)
-        except OSError:
-            continue
 
 
 def kernel_drops() -> dict[int, int]:

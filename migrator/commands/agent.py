@@ -24,6 +24,9 @@ from bridge.jaeger.sampling import DEFAULT_PROBABILITY, StrategiesError
 from bridge.otlp.settings import SettingsError, Signal, read_settings
 from migrator.exits import Failure
 
+logger = logging.getLogger(__name__)
+
+WATCH_SECONDS = 60.0
 EPILOG = """\b
 Examples:
   jaeger2otlp agent                              from the old ports to localhost:4317
@@ -166,13 +169,27 @@ def serve(options: Options, drain_seconds: float) -> int:
     # What is decoded are trees, freed at once: the cycle collector would walk them for nothing.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    stop.wait()
+    _watch(running, stop)
     click.echo("stopping: sending what is queued", err=True)
     drained = running.close(drain_seconds)
     sent, counts = running.exporter.sent, running.intake.counts
     lost = sum(sent.failed.values()) + counts.dropped
     click.echo(f"{sent.exported} spans sent, {lost} lost", err=True)
     return 0 if drained else 1
+
+
+def _watch(running: Agent, stop: threading.Event) -> None:
+    """Waits for `stop`, and tells of packets that the kernel threw away."""
+    told = 0
+    while not stop.wait(WATCH_SECONDS):
+        dropped = sum(running.udp.drops().values()) + running.udp.overflowed
+        if dropped > told:
+            logger.warning(
+                "%d packets lost at the socket: raise net.core.rmem_max (the buffer has %d bytes)",
+                dropped - told,
+                min(port.buffer_bytes for port in running.udp.ports),
+            )
+            told = dropped
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +19,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bridge.jaeger.agent import PORTS
+from bridge.jaeger.agent import PORTS, Agent, Options
 from bridge.otlp.receiver import OtlpReceiver
-from migrator.commands.agent import agent, inventory_table
+from bridge.otlp.settings import Signal, read_settings
+from migrator.commands.agent import _watch, agent, inventory_table
 from tests.bridge.jaeger import packets
 from tests.servers.process import free_port, wait_until
 
@@ -160,6 +162,21 @@ def test_the_inventory_of_a_running_agent_is_a_table() -> None:
 
 def test_an_empty_inventory_says_so() -> None:
     assert inventory_table([]) == "No legacy spans have come since the agent started."
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's count is read from /proc")
+def test_packets_lost_at_the_socket_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bridge.jaeger.udp.RECEIVE_BUFFER_BYTES", 2304)
+    monkeypatch.setattr("migrator.commands.agent.WATCH_SECONDS", 0.05)
+    options = Options(read_settings(Signal.TRACES, environ={}), ports=dict.fromkeys(PORTS, 0))
+    with_agent, stop = Agent(options), threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    flood(with_agent.ports, 2000)
+    _watch(with_agent, stop)
+    with_agent.close(0)
+    assert "packets lost at the socket: raise net.core.rmem_max" in caplog.text
 
 
 def test_memory_is_flat_while_the_sink_is_down(tmp_path: Path) -> None:
