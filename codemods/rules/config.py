@@ -183,6 +183,7 @@ def _make(site: Site, *, is_global: bool) -> Change:
         change.depends_on(made)
     whole = _alternative(file, call)
     if not is_global or _is_run_time(file, owner):
+        file.memo["provider", call] = name
         return change.replace(whole, name, ".get_tracer(__name__)")
     trace = change.use("opentelemetry", "trace")
     setting = (f"{trace}.set_tracer_provider(", name, ")")

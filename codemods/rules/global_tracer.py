@@ -68,10 +68,7 @@ def _set(site: Site, change: Change) -> Change:
         raise CannotRewrite("the global tracer is bound in an unusual way")
     change.message = "the provider is global already"
     if statement.targets == [site.node]:
-        if isinstance(statement.value, ast.Call):
-            change.depends_on(statement.value)
-            return change.replace_statement(statement, statement.value)
-        return change.remove(statement)
+        return _registered(site, change, statement, statement.value)
     raise CannotRewrite("the global tracer is one of several targets")
 
 
@@ -85,6 +82,25 @@ def set_global_tracer(site: Site) -> Change:
     if value is None:
         raise CannotRewrite("its argument is missing")
     change = site.change("the provider is global already")
+    return _registered(site, change, statement, value)
+
+
+def _registered(site: Site, change: Change, statement: ast.stmt, value: ast.expr) -> Change:
+    """Set the provider of a tracer that was made with one of its own; else nothing is to do."""
+    file = site.file
+    for node in file.nodes:
+        if (
+            isinstance(node, ast.Assign)
+            and file.function(node) is file.function(statement)
+            and any(file.text(target) == file.text(value) for target in node.targets)
+            and (provider := file.memo.get(("provider", node.value))) is not None
+        ):
+            trace = change.use("opentelemetry", "trace")
+            change.message = "the tracer's provider becomes the global one"
+            change.depends_on(node.value)
+            assert isinstance(provider, str | ast.expr)
+            line = (f"{trace}.set_tracer_provider(", provider, ")")
+            return change.replace_statement(statement, line)
     if isinstance(value, ast.Call):
         change.depends_on(value)
         return change.replace_statement(statement, value)

@@ -89,6 +89,7 @@ def constructor(site: Site) -> Change | Report:
     memory = change.use(MEMORY, "InMemorySpanExporter")
     provider = change.use(SPANS, "TracerProvider")
     simple = change.use(EXPORT, "SimpleSpanProcessor")
+    site.file.memo["provider", site.call] = "provider"
     return change.replace_statement(
         statement,
         f"{exporter} = {memory}()",

@@ -74,6 +74,7 @@ def tracer_class(site: Site) -> Change | Report | None:
         raise CannotRewrite("the tracer is made inside an expression; write it as a statement")
     name = free_name(site.file, call, "provider", "tracer_provider")
     change.before(statement, *provider_lines(plan, name))
+    site.file.memo["provider", call] = name
     return change.replace(call, f"{name}.get_tracer(__name__)")
 
 
