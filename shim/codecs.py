@@ -13,7 +13,7 @@ import re
 import struct
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
 
 TRACE_ID_HEADER = "uber-trace-id"
@@ -46,28 +46,17 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BINARY_HEAD = struct.Struct(">QQQQBI")
 _LENGTH = struct.Struct(">I")
 _LOW_64 = (1 << 64) - 1
-_new = tuple.__new__  # of a NamedTuple: its own takes twice as long
 
 
 class WireError(ValueError):
     """What came over the wire is not the format it claims to be."""
 
 
-class Ids(NamedTuple):
-    """What every format carries. `parent_id` is 0 without a parent, `flags` are Jaeger's."""
-
-    trace_id: int
-    span_id: int
-    parent_id: int
-    flags: int
-
-
-class TextFields(NamedTuple):
-    """What a text carrier holds: the trace header as it came (still to be parsed), and the rest."""
-
-    trace: Any
-    baggage: dict[str, str]
-    debug_id: str | None
+# Plain tuples, not named ones: these are made for every request.
+Ids = tuple[int, int, int, int]
+"""Trace id, span id, parent id (0 without a parent), Jaeger's flags: what every format carries."""
+TextFields = tuple[Any, dict[str, str], "str | None"]
+"""The trace header as it came (None without one, still to be parsed), baggage, debug id."""
 
 
 def safe_flags(flags: int) -> int:
@@ -97,18 +86,17 @@ def parse_trace(value: str) -> Ids:
     Raises WireError: not a text, not four parts of hex digits, an id too long, or a trace or
     span id of zero.
     """
-    if not isinstance(value, str):
-        raise WireError(f"trace context is no text but {type(value).__name__}")
-    if len(value) > _LONGEST_TRACE:
-        raise WireError(f"malformed trace context of {len(value)} characters")
-    match = _TRACE.fullmatch(unquote(value) if "%" in value else value)
+    try:
+        match = _TRACE.fullmatch(value) or _TRACE.fullmatch(_unquoted(value))
+    except TypeError:
+        raise WireError(f"trace context is no text but {type(value).__name__}") from None
     if match is None:
-        raise WireError(f'malformed trace context "{value}"')
+        raise WireError(f'malformed trace context "{value[:_LONGEST_TRACE]}"')
     trace, span, parent, flags = match.groups()
     trace_id, span_id = int(trace, 16), int(span, 16)
     if not trace_id or not span_id:
         raise WireError(f'trace context with an id of zero "{value}"')
-    return _new(Ids, (trace_id, span_id, int(parent, 16), int(flags, 16)))
+    return trace_id, span_id, 0 if parent == "0" else int(parent, 16), int(flags, 16)
 
 
 class TextFormat:
@@ -177,7 +165,7 @@ class TextFormat:
                 debug_id = self._decoded(_text(value))[:MAX_DEBUG_ID] or None
             else:
                 baggage.update(_baggage_list(self._decoded(_text(value)[:MAX_BAGGAGE_BYTES])))
-        return _new(TextFields, (trace, baggage, debug_id))
+        return trace, baggage, debug_id
 
     def _baggage_value(self, text: str) -> str:
         """A bare `+` is a blank: Go and Java write it so, and all clients write `+` as `%2B`."""
@@ -220,7 +208,7 @@ def unpack_binary(data: bytes | bytearray) -> tuple[Ids, dict[str, str]]:
     for _ in range(count):
         key, offset = _binary_text(data, offset)
         baggage[key], offset = _binary_text(data, offset)
-    return Ids(high << 64 | low, span_id, parent_id, flags), baggage
+    return (high << 64 | low, span_id, parent_id, flags), baggage
 
 
 def zipkin_fields(
@@ -276,9 +264,7 @@ def parse_b3_headers(headers: Mapping[str, str]) -> Ids | None:
     if headers.get("x-b3-flags") == "1":
         flags = SAMPLED | DEBUG
     parent = headers.get("x-b3-parentspanid")
-    return Ids(
-        parse_id(trace, 32), parse_id(span, 16), parse_id(parent, 16) if parent else 0, flags
-    )
+    return parse_id(trace, 32), parse_id(span, 16), parse_id(parent, 16) if parent else 0, flags
 
 
 def parse_b3_single(value: str) -> Ids | None:
@@ -296,7 +282,7 @@ def parse_b3_single(value: str) -> Ids | None:
     if flags is None:
         raise WireError(f'unknown state in b3 header "{value[:_LONGEST_TRACE]}"')
     parent = parse_id(parts[3], 16) if len(parts) == 4 else 0
-    return Ids(parse_id(parts[0], 32), parse_id(parts[1], 16), parent, flags)
+    return parse_id(parts[0], 32), parse_id(parts[1], 16), parent, flags
 
 
 def parse_id(text: str, digits: int) -> int:
@@ -309,6 +295,10 @@ def parse_id(text: str, digits: int) -> int:
     if not number:
         raise WireError("an id of zero")
     return number
+
+
+def _unquoted(value: str) -> str:
+    return unquote(value) if len(value) <= _LONGEST_TRACE and "%" in value else ""
 
 
 def _header_name(name: str) -> str:

@@ -207,16 +207,16 @@ class UberTraceIdPropagator(TextMapPropagator):
             _logger.debug("Legacy trace headers not written", exc_info=True)
 
     def _read(self, headers: Iterator[tuple[str, Any]], context: Context) -> Context:
-        fields = self._format.read(headers)
-        for key, value in fields.baggage.items():
+        header, baggage, debug_id = self._format.read(headers)
+        for key, value in baggage.items():
             context = otel_baggage.set_baggage(key, value, context)
-        if fields.trace is not None:
+        if header is not None:
             try:
-                return _with_remote_span(parse_trace(fields.trace), context)
+                return _with_remote_span(parse_trace(header), context)
             except WireError as error:
                 _logger.debug("New trace: %s", error)
-        if fields.debug_id and not get_current_span(context).get_span_context().is_valid:
-            return with_debug_id(context, fields.debug_id)
+        if debug_id and not get_current_span(context).get_span_context().is_valid:
+            return with_debug_id(context, debug_id)
         return context
 
 
@@ -297,25 +297,26 @@ def _with_remote_span(ids: Ids, context: Context) -> Context:
 
     When `traceparent` named the same span already, its tracestate and other flags are kept.
     """
+    trace_id, span_id, _, flags = ids
     known = get_current_span(context).get_span_context()
-    same = known.trace_id == ids.trace_id and known.span_id == ids.span_id
+    same = known.trace_id == trace_id and known.span_id == span_id
     w3c_flags = known.trace_flags & ~SAMPLED if same else 0
     remote = SpanContext(
-        trace_id=ids.trace_id,
-        span_id=ids.span_id,
+        trace_id=trace_id,
+        span_id=span_id,
         is_remote=True,
-        trace_flags=TraceFlags(w3c_flags | ids.flags & SAMPLED),
+        trace_flags=TraceFlags(w3c_flags | flags & SAMPLED),
         trace_state=known.trace_state if same else None,
     )
     context = set_span_in_context(NonRecordingSpan(remote), context)
-    return with_jaeger_flags(context, ids.trace_id, safe_flags(ids.flags))
+    return with_jaeger_flags(context, trace_id, safe_flags(flags))
 
 
 def _ids_of(span: Span, span_context: SpanContext, context: Context | None) -> Ids:
     parent = getattr(span, "parent", None)
     parent_id = getattr(parent, "span_id", 0) or 0
     flags = jaeger_flags(context, span_context) | _legacy_flags(span)
-    return Ids(span_context.trace_id, span_context.span_id, parent_id, flags)
+    return span_context.trace_id, span_context.span_id, parent_id, flags
 
 
 def _legacy_flags(span: Span) -> int:
