@@ -131,15 +131,16 @@ def _field(number: int, kind: Any, name: str, of: Any = None) -> _Field:
     return number, kind, name, "BINARY" if kind == TType.STRING else None, None
 
 
-# The decoder sets the attributes that came; one that did not keeps its class's None. What the IDL
-# calls required is typed so: the translator refuses a batch that lacks it.
+# The decoder sets the attributes that came; one that did not keeps its class's None. Of what the
+# IDL requires, the type says that it is there: the translator refuses a batch that lacks it.
+REQUIRED: Any = None
 
 
 class Tag(TBase):
     """A key and a value of one of five types; `kind` (the IDL's vType) says which."""
 
-    key: bytes = None  # type: ignore[assignment]
-    kind: int = None  # type: ignore[assignment]
+    key: bytes = REQUIRED
+    kind: int = REQUIRED
     string: bytes | None = None
     double: float | None = None
     boolean: bool | None = None
@@ -159,18 +160,18 @@ class Tag(TBase):
 class Log(TBase):
     """What happened at one moment (microseconds since the epoch)."""
 
-    timestamp: int = None  # type: ignore[assignment]
-    fields: list[Tag] = None  # type: ignore[assignment]
+    timestamp: int = REQUIRED
+    fields: list[Tag] = REQUIRED
     thrift_spec = _fields((TType.I64, "timestamp"), (TType.LIST, "fields", Tag))
 
 
 class SpanRef(TBase):
     """A reference to another span, of this trace or another."""
 
-    kind: int = None  # type: ignore[assignment]
-    trace_id_low: int = None  # type: ignore[assignment]
-    trace_id_high: int = None  # type: ignore[assignment]
-    span_id: int = None  # type: ignore[assignment]
+    kind: int = REQUIRED
+    trace_id_low: int = REQUIRED
+    trace_id_high: int = REQUIRED
+    span_id: int = REQUIRED
     thrift_spec = _fields(
         (TType.I32, "kind"),
         (TType.I64, "trace_id_low"),
@@ -182,15 +183,15 @@ class SpanRef(TBase):
 class Span(TBase):
     """One span. Ids are signed 64-bit halves, times are microseconds."""
 
-    trace_id_low: int = None  # type: ignore[assignment]
-    trace_id_high: int = None  # type: ignore[assignment]
-    span_id: int = None  # type: ignore[assignment]
-    parent_span_id: int = None  # type: ignore[assignment]
-    operation_name: bytes = None  # type: ignore[assignment]
+    trace_id_low: int = REQUIRED
+    trace_id_high: int = REQUIRED
+    span_id: int = REQUIRED
+    parent_span_id: int = REQUIRED
+    operation_name: bytes = REQUIRED
     references: list[SpanRef] | None = None
-    flags: int = None  # type: ignore[assignment]
-    start_time: int = None  # type: ignore[assignment]
-    duration: int = None  # type: ignore[assignment]
+    flags: int = REQUIRED
+    start_time: int = REQUIRED
+    duration: int = REQUIRED
     tags: list[Tag] | None = None
     logs: list[Log] | None = None
     thrift_spec = _fields(
@@ -211,7 +212,7 @@ class Span(TBase):
 class Process(TBase):
     """The service that sent a batch."""
 
-    service_name: bytes = None  # type: ignore[assignment]
+    service_name: bytes = REQUIRED
     tags: list[Tag] | None = None
     thrift_spec = _fields((TType.STRING, "service_name"), (TType.LIST, "tags", Tag))
 
@@ -219,8 +220,8 @@ class Process(TBase):
 class Batch(TBase):
     """Spans of one process. The IDL's seqNo and stats, which few clients write, are skipped."""
 
-    process: Process = None  # type: ignore[assignment]
-    spans: list[Span] = None  # type: ignore[assignment]
+    process: Process = REQUIRED
+    spans: list[Span] = REQUIRED
     thrift_spec = _fields((TType.STRUCT, "process", Process), (TType.LIST, "spans", Span))
 
 

@@ -6,7 +6,10 @@ import struct
 from pathlib import Path
 
 import pytest
+from thrift.protocol.TBinaryProtocol import TBinaryProtocol
+from thrift.protocol.TCompactProtocol import TCompactProtocol
 
+from bridge.jaeger import thrift
 from bridge.jaeger.thrift import Malformed, Protocol, decode_batch, decode_packet
 from tests.bridge.jaeger import packets
 
@@ -52,6 +55,29 @@ def test_other_clients(path: Path) -> None:
     batch = decode_batch(data) if way == "http" else decode_packet(data, Protocol(way))
     assert batch.process.service_name.decode() == f"{client}-shop"
     assert sorted(span.operation_name for span in batch.spans) == [b"child", b"follower", b"parent"]
+
+
+@pytest.fixture
+def without_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where thrift has no C part."""
+    pure = {Protocol.COMPACT: TCompactProtocol, Protocol.BINARY: TBinaryProtocol}
+    monkeypatch.setattr(thrift, "_READERS", pure)
+
+
+@pytest.mark.usefixtures("without_c")
+@pytest.mark.parametrize("protocol", Protocol)
+def test_without_c_it_is_slower_but_the_same(protocol: Protocol) -> None:
+    sent = packets.batch(packets.span({"s": "x", "b": True, "f": 0.5, "y": b"\xff"}))
+    (span,) = decode_packet(packets.packet(sent, protocol.value), protocol).spans
+    assert span.tags[0].string == b"x"
+    assert (span.tags[1].boolean, span.tags[2].double) == (True, 0.5)
+    assert span.tags[3].binary == b"\xff"
+
+
+@pytest.mark.usefixtures("without_c")
+@pytest.mark.parametrize("data", [b"\xfc" * 50_000, b"\x1c\x29\xfc\xff\xff\xff\xff\x07", b"\x1c"])
+def test_without_c_hostile_packets_are_refused_too(data: bytes) -> None:
+    assert reason(COMPACT_CALL + data) in {"limit", "truncated", "thrift"}
 
 
 def test_unknown_fields_are_skipped() -> None:
