@@ -131,7 +131,10 @@ def compare(before: str, after: str | None, form: str, html: Path | None, **opti
     if html:
         from migrator.compare.page import write_page
 
-        write_page(html, outcome, old, new)
+        try:
+            write_page(html, outcome, old, new)
+        except OSError as error:
+            raise Failure(f"the page cannot be written: {error}") from error
     raise click.exceptions.Exit(DONE if outcome.equal else FINDINGS)
 
 
@@ -179,10 +182,12 @@ def _show(outcome: Comparison, old: SideRun, new: SideRun, form: str, output: bo
 
 
 def _nothing(old: SideRun, new: SideRun) -> str:
-    printed = "".join(f"\n--- printed by {side.label}\n{side.output}" for side in (old, new))
+    sides = (old, new)
+    remarks = "".join(f"\nnote: {side.label}: {text}" for side in sides for text in side.remarks)
+    printed = "".join(f"\n--- printed by {side.label}\n{side.output}" for side in sides)
     return (
         "neither side reported a span, so nothing is proven. Does the program start its tracer, "
-        f"and is its sampler on?{printed}"
+        f"and is its sampler on?{remarks}{printed}"
     )
 
 

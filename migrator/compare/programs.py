@@ -79,6 +79,13 @@ class Running:
                 "(`jaeger2otlp compare --help`), or give it more time with --timeout"
             ) from None
 
+    def wait_for_the_rest(self, seconds: float = GRACE) -> bool:
+        """Whether everything it started has ended too, after at most so many seconds."""
+        deadline = time.monotonic() + seconds
+        while self._alive() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return not self._alive()
+
     def wait_ready(self, deadline: float) -> None:
         """Return once it answers as `ready` says.
 
@@ -118,10 +125,8 @@ class Running:
 
     def end(self) -> None:
         """End the whole process group: SIGTERM, then SIGKILL after a grace period."""
-        deadline = time.monotonic() + GRACE
         self._signal(signal.SIGTERM)
-        while self._alive() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        self.wait_for_the_rest()
         self._signal(signal.SIGKILL)
         self._process.wait()
 

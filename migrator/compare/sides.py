@@ -15,6 +15,7 @@ from migrator.compare.programs import CouldNotRun, Running
 TIMEOUT = 60.0  # seconds for one side
 SERVICE_QUIET = 0.7  # seconds without a packet; the hook flushes every 0.1
 EXIT_QUIET = 0.2
+LEFT_BEHIND = "the program left processes behind, which were stopped"
 
 
 @dataclass(slots=True)
@@ -66,6 +67,7 @@ def run_side(side: Side, sampling: Sampling = "every", timeout: float = TIMEOUT)
         stack.callback(driver.stop)
         if status := driver.wait(deadline):
             raise _failed(driver, status, services)
+        ended = driver.wait_for_the_rest()
         capture.wait_until_quiet(SERVICE_QUIET if services else EXIT_QUIET)
         output = driver.output()
         for service in services:
@@ -80,7 +82,7 @@ def run_side(side: Side, sampling: Sampling = "every", timeout: float = TIMEOUT)
             command=" ".join(ready.driver.command),
             recording=recording,
             seconds=time.monotonic() - began,
-            remarks=_remarks(capture),
+            remarks=[*_remarks(capture), *([] if ended else [LEFT_BEHIND])],
             output=output,
         )
 

@@ -15,6 +15,7 @@ from migrator.compare.model import Span
 from migrator.compare.sides import SideRun
 
 UNLIMITED = 100_000  # columns of a file or a pipe: nothing is cut
+SILENT = "does it start its tracer, sample, and export as Jaeger thrift or OTLP?"
 VALUES = {"changed-attribute", "changed-event-attribute"}
 SHOWN = 120  # characters of a value
 
@@ -31,6 +32,8 @@ def print_tree(outcome: Comparison, old: SideRun, new: SideRun) -> None:
     for side in (old, new):
         for remark in side.remarks:
             console.print(Text(f"note: {side.label}: {remark}", "dim"))
+        if not side.recording.spans:
+            console.print(Text(f"note: {side.label} reported no span: {SILENT}", "yellow"))
     for rule in outcome.unused:
         console.print(Text(f"note: {rule.origin} allowed nothing ({rule.difference})", "dim"))
     console.print(_verdict(outcome, old, new))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 
+from migrator.compare.capture import HOOK
 from migrator.compare.plan import Side
-from migrator.compare.programs import Program
+from migrator.compare.programs import Program, Running
 from migrator.compare.sides import SideRun, run_side
 from tests.migrator.compare.interpreters import old_opentelemetry
 
@@ -152,6 +154,25 @@ def test_a_child_process_that_is_terminated(run, start: str):
     )
     assert names(side) == ["a"]
     assert side.output.strip() == "-15"
+
+
+def test_a_child_that_outlives_its_parent(run):
+    child = "import time; time.sleep(1)\n" + otel("http") + "tracer.start_span('late').end()"
+    side = run(f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}])")
+    assert names(side) == ["late"]
+    assert side.remarks == []
+
+
+def test_a_child_that_never_ends_is_stopped_and_told(run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Running.wait_for_the_rest, "__defaults__", (0.5,))
+    side = run("import subprocess; print(subprocess.Popen(['sleep', '60']).pid)")
+    assert side.remarks == ["the program left processes behind, which were stopped"]
+    state = Path(f"/proc/{int(side.output)}/stat")
+    assert not state.exists() or state.read_text().split()[2] == "Z"  # ended, if not yet reaped
+
+
+def test_the_hook_can_be_read_by_old_interpreters():
+    ast.parse((HOOK / "sitecustomize.py").read_text(), feature_version=(3, 7))
 
 
 def test_a_forked_child(run):
