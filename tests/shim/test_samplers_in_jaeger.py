@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler
 
 from bridge.otlp.receiver import OtlpReceiver
+from shim.jaeger_client import Config
 from shim.samplers import JaegerRemoteSampler, PerOperationSampler
 from tests.servers.jaeger import CONFIGURATION, Jaeger
 from tests.servers.process import free_port, wait_until
@@ -215,3 +216,22 @@ def test_adaptive_sampling_counts_our_roots_and_not_those_without_tags() -> None
 
         send_roots(jaeger, remote)
         wait_until(lambda: jaeger.metric(COUNTED) > 0, 10)
+
+
+@pytest.mark.parametrize(
+    ("service", "sampler"),
+    [("all", "ProbabilisticSampler(1)"), ("limited", "RateLimitingSampler(2)")],
+)
+def test_a_legacy_config_without_a_sampler_is_told(
+    jaeger: Jaeger, service: str, sampler: str
+) -> None:
+    config = Config(
+        {
+            "local_agent": {"sampling_port": jaeger.ports["SAMPLING"]},
+            "sampling_refresh_interval": 0.1,
+        },
+        service_name=service,
+    )
+    tracer = config.new_tracer()
+    wait_until(lambda: str(tracer.sampler.sampler) == sampler, 10)
+    tracer.close()
