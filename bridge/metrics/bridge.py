@@ -86,6 +86,8 @@ class MetricsBridge:
         self._own_provider = False
         self._resource = resource
         self._instance_id = str(uuid.uuid4())
+        self._instance_id_at_fork: object = None
+        self._parents_instance_id: object = None
         self._exemplars = exemplars
         self._source = Source(registry, self._problems, collect_seconds)
         self._translator = Translator(options or Options(), self._problems)
@@ -116,8 +118,12 @@ class MetricsBridge:
             return self
         if self._address is not None:
             self._server = self._endpoint.serve(*self._address)
+        try:
+            self._attach_reader()
+        except Exception:
+            self._close_server()
+            raise
         self._started = True
-        self._attach_reader()
         if self._exemplars:
             install_exemplars()
         if self._pusher is not None:
@@ -168,9 +174,7 @@ class MetricsBridge:
         atexit.unregister(self.shutdown)
         self.reader.on_shutdown.clear()
         done = self._pusher is None or self._pusher.close(timeout)
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        self._close_server()
         self._source.resign()
         if self._own_provider and self._provider is not None:
             self._provider.shutdown()
@@ -186,6 +190,11 @@ class MetricsBridge:
         trace: TracebackType | None,
     ) -> None:
         self.shutdown()
+
+    def _close_server(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
     def _flush_quietly(self) -> None:
         self.flush()
@@ -247,19 +256,25 @@ class MetricsBridge:
 
     def _registry_resource(self, families: Iterable[Family]) -> Resource:
         """The provider's resource, with the labels of `target_info`."""
-        config = getattr(self._provider, "_sdk_config", None)
-        base = getattr(config, "resource", None) or self._resource or SdkResource.create()
+        base = self._provider_resource()
         attributes = dict(base.attributes)
         attributes.update(self._source.identity)
         for family in families:
             attributes.update(target_attributes(family) or {})
         return self._with_instance(Resource(frozen(attributes), base.schema_url or ""))
 
+    def _provider_resource(self) -> SdkResource:
+        config = getattr(self._provider, "_sdk_config", None)
+        return getattr(config, "resource", None) or self._resource or SdkResource.create()
+
     def _with_instance(self, resource: Resource) -> Resource:
-        if any(key == INSTANCE_ID for key, _ in resource.attributes):
+        """With a `service.instance.id` that no other process has, not even the one it forked."""
+        given = dict(resource.attributes).get(INSTANCE_ID)
+        if given is not None and given != self._parents_instance_id:
             return resource
-        named = (*resource.attributes, (INSTANCE_ID, self._instance_id))
-        return Resource(named, resource.schema_url)
+        own = self._instance_id if given is None else f"{given}-{os.getpid()}"
+        others = tuple(item for item in resource.attributes if item[0] != INSTANCE_ID)
+        return Resource((*others, (INSTANCE_ID, own)), resource.schema_url)
 
     def _problem_families(self) -> list[Family]:
         found = CounterMetricFamily(
@@ -287,6 +302,7 @@ class MetricsBridge:
         if self._pusher is not None:
             self._pusher.before_fork()
         self.reader.before_fork()
+        self._instance_id_at_fork = self._provider_resource().attributes.get(INSTANCE_ID)
 
     def after_fork_in_parent(self) -> None:
         self.reader.after_fork_in_parent()
@@ -300,6 +316,7 @@ class MetricsBridge:
         if not self._started:
             return
         self._instance_id = str(uuid.uuid4())
+        self._parents_instance_id = self._instance_id_at_fork
         self._endpoint.after_fork()
         if self._server is not None:
             self._server.close_in_child()

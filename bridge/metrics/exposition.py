@@ -58,15 +58,28 @@ def show_registry(families: Iterable[Family], shown: Shown, problems: Problems) 
         known = shown.open(wanted)
         if known is None:
             continue
-        rows, lost = [], 0
-        for sample in family.samples:
-            try:
-                rows.append(_row(family, sample))
-            except (TypeError, ValueError, AttributeError):
-                lost += 1
-        known.rows.extend(rows)
-        if lost:
-            problems.report("points dropped", family.name, "samples no text can show", lost)
+        _add_rows(known, family, problems)
+
+
+def _add_rows(known: ShownFamily, family: Family, problems: Problems) -> None:
+    seen = {(row.suffix, row.labels.pairs) for row in known.rows}
+    lost = duplicates = 0
+    for sample in family.samples:
+        try:
+            row = _row(family, sample)
+        except (TypeError, ValueError, AttributeError):
+            lost += 1
+            continue
+        key = (row.suffix, row.labels.pairs)
+        if key in seen:
+            duplicates += 1
+            continue
+        seen.add(key)
+        known.rows.append(row)
+    if lost:
+        problems.report("points dropped", family.name, "samples no text can show", lost)
+    if duplicates:
+        problems.report("duplicate series", family.name, count=duplicates)
 
 
 def _row(family: Family, sample: Any) -> Row:

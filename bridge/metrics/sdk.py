@@ -48,7 +48,7 @@ class BridgeReader(MetricReader):
     ) -> None:
         super().__init__(preferred_aggregation=preferred_aggregation)
         self.on_shutdown: list[Any] = []
-        self._problems = problems
+        self.problems = problems
         self._lock = threading.Lock()
         self._held_for_fork = False
         self._data: MetricsData | None = None
@@ -57,7 +57,7 @@ class BridgeReader(MetricReader):
     def read(self) -> MetricsData | None:
         """Collects now. None without metrics, before a provider has the reader, or in a loop."""
         if _reading.get():
-            self._problems.report(LOOP, "an instrument whose callback collects its own metrics")
+            self.problems.report(LOOP, "an instrument whose callback collects its own metrics")
             return None
         token = _reading.set(True)
         try:
@@ -73,7 +73,7 @@ class BridgeReader(MetricReader):
         try:
             self.collect()
         except Exception as error:  # noqa: BLE001 - callbacks of the application run in there
-            self._problems.report("collector failed", "OpenTelemetry", type(error).__name__)
+            self.problems.report("collector failed", "OpenTelemetry", type(error).__name__)
             return None
         data, self._data = self._data, None
         if data is not None:
@@ -166,10 +166,16 @@ def otlp_metrics(
         for scope_metrics in resource_metrics.scope_metrics:
             scope = scope_of(scope_metrics.scope)
             for metric in scope_metrics.metrics:
-                made = _metric(metric, scope)
-                if made is not None:
-                    made.points = [_POINTS[made.kind](p, reader) for p in metric.data.data_points]
-                    yield resource, made
+                try:
+                    made = _metric(metric, scope)
+                    if made is None:
+                        continue
+                    to_point = _POINTS[made.kind]
+                    made.points = [to_point(point, reader) for point in metric.data.data_points]
+                except Exception as error:  # noqa: BLE001 - one metric must not lose a push
+                    reader.problems.report("points dropped", metric.name, type(error).__name__)
+                    continue
+                yield resource, made
 
 
 def resource_of(resource: Any) -> Resource:

@@ -164,8 +164,12 @@ class Translator:
             extra = {k: v for k, v in resource.items() if k in self.options.resource_labels}
             for scope_metrics in resource_metrics.scope_metrics:
                 scope = self._scope_labels(scope_metrics.scope)
+                context = _Context(extra, scope, exemplars)
                 for metric in scope_metrics.metrics:
-                    self._metric(metric, shown, _Context(extra, scope, exemplars))
+                    try:
+                        self._metric(metric, shown, context)
+                    except Exception as error:  # noqa: BLE001 - one metric must not lose a scrape
+                        self._problems.report("points dropped", metric.name, type(error).__name__)
 
     def _target_info(self, resource: Any, shown: Shown) -> None:
         family = shown.open(ShownFamily("target", "info", "", "Target metadata"))
@@ -354,10 +358,14 @@ def _told_type(metric: Any) -> str:
 
 
 def _without(labels: Labels, name: str) -> Labels:
-    """Prometheus' own way with a label that it needs itself."""
-    if all(key != name for key, _ in labels.pairs):
+    """Prometheus' own way with a label that it needs itself: `exported_` before it."""
+    names = {key for key, _ in labels.pairs}
+    if name not in names:
         return labels
-    return Labels((f"exported_{k}" if k == name else k, v) for k, v in labels.pairs)
+    free = f"exported_{name}"
+    while free in names:
+        free = f"exported_{free}"
+    return Labels((free if key == name else key, value) for key, value in labels.pairs)
 
 
 def value_text(value: Any) -> str:

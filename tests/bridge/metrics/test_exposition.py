@@ -108,6 +108,19 @@ def test_a_value_that_is_none_costs_only_itself(value):
     assert text_of(registry_of(found)).count("g{") == 1
 
 
+def test_the_same_labels_twice_are_shown_once():
+    problems = Problems()
+    found = GaugeMetricFamily("g", "G", labels=["a"])
+    found.add_metric(["x"], 1)
+    found.add_metric(["x"], 2)
+    again = GaugeMetricFamily("g", "G", labels=["a"])
+    again.add_metric(["x"], 3)
+    again.add_metric(["y"], 4)
+    text = text_of(registry_of(found, again), problems=problems)
+    assert text.splitlines()[2:] == ['g{a="x"} 1.0', 'g{a="y"} 4.0', "# EOF"]
+    assert problems.counts() == {"duplicate series": 2}
+
+
 def test_lone_surrogates_do_not_lose_the_scrape():
     assert 'g{a="?"} 1.0\n' in text_of(registry_of(_gauge(["a"], ["\ud800"])))
 

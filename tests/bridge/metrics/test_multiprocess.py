@@ -102,6 +102,21 @@ def test_a_forked_child_pushes_its_own_counts_under_its_own_name(receiver, proto
         assert sorted(last_by_instance(receiver, name).values()) == [10, 20, 105], name
 
 
+def test_a_child_of_a_process_whose_instance_was_named_gets_a_name_of_its_own(receiver):
+    result = subprocess.run(
+        [sys.executable, "-c", FORK, receiver.http_endpoint, "http", "pushed"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=pod-1"},
+    )
+    assert result.returncode == 0, result.stderr
+    found = last_by_instance(receiver, "orders")
+    assert found["pod-1"] == 105
+    assert sorted(found.values()) == [10, 20, 105]
+    assert last_by_instance(receiver, "jobs_total") == found
+
+
 def test_a_fork_while_threads_scrape_and_push_leaves_no_lock_behind(receiver):
     program = f"""
 import os, threading, time

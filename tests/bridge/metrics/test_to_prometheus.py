@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality
@@ -18,7 +21,13 @@ from bridge.metrics.exposition import OPENMETRICS, TEXT, Format, render
 from bridge.metrics.names import Translation
 from bridge.metrics.problems import Problems
 from bridge.metrics.sdk import BridgeReader
-from bridge.metrics.to_prometheus import Options, Shown, Translator, classic_buckets
+from bridge.metrics.to_prometheus import (
+    Options,
+    Shown,
+    Translator,
+    classic_buckets,
+    value_text,
+)
 
 TRACER = TracerProvider().get_tracer("test")
 
@@ -349,3 +358,30 @@ def test_a_callback_that_fails_costs_no_other_metric():
     service.meter.create_counter("c").add(1)
     service.meter.create_observable_gauge("g", [broken])
     assert "c_total 1" in service.lines()
+
+
+VALUES = st.one_of(
+    st.text(max_size=20).filter(lambda text: "\x00" not in text),
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False),
+)
+
+
+@settings(max_examples=int(os.environ.get("METRICS_EXAMPLES", "60")), deadline=None)
+@given(
+    attributes=st.dictionaries(st.text(min_size=1, max_size=10), VALUES, max_size=5),
+    value=st.floats(0, 1e300),
+)
+def test_any_attributes_come_back_from_a_parser(attributes, value):
+    """Prometheus' own client library reads what we write: the same number, one line, all values."""
+    service = Service()
+    service.meter.create_counter("c").add(value, attributes)
+    kept = dict(service.reader.read().resource_metrics[0].scope_metrics[0].metrics[0]
+                .data.data_points[0].attributes)  # fmt: skip
+    (family,) = text_string_to_metric_families(service.scrape())
+    (sample,) = family.samples
+    assert sample.value == value
+    for original in kept.values():
+        text = value_text(original).encode("utf-8", "replace").decode()
+        assert any(text in label for label in sample.labels.values())
