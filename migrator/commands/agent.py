@@ -26,6 +26,7 @@ from migrator.exits import Failure
 
 logger = logging.getLogger(__name__)
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 WATCH_SECONDS = 60.0
 EPILOG = """\b
 Examples:
@@ -149,7 +150,7 @@ def serve(options: Options, drain_seconds: float) -> int:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: stop.set())
     try:
         running = Agent(options)
@@ -170,7 +171,9 @@ def serve(options: Options, drain_seconds: float) -> int:
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     _watch(running, stop)
-    click.echo("stopping: sending what is queued", err=True)
+    for number in STOP_SIGNALS:  # a second one ends it at once
+        signal.signal(number, signal.SIG_DFL)
+    click.echo(f"stopping: sending what is queued, up to {drain_seconds:g} s", err=True)
     drained = running.close(drain_seconds)
     sent, counts = running.exporter.sent, running.intake.counts
     lost = sum(sent.failed.values()) + counts.dropped

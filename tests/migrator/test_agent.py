@@ -114,6 +114,18 @@ def test_listening_beyond_loopback_is_said(host: str, warned: bool) -> None:
         )
 
 
+def test_a_second_signal_ends_it_at_once() -> None:
+    endpoint = f"--otlp-endpoint=http://127.0.0.1:{free_port()}"
+    with running(endpoint, "--drain-seconds=60") as process:
+        send(ports_of(process))
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        while "stopping" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == -signal.SIGINT
+
+
 def test_a_taken_port_is_an_error_that_helps() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

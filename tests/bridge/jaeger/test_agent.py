@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+import prometheus_client.openmetrics.parser
+import prometheus_client.parser
 import pytest
 from jaeger_client import Config
 
@@ -434,6 +436,26 @@ def test_metrics_are_prometheus_text_or_openmetrics(start: Start) -> None:
     )
     accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
     assert request(agent, "admin", "GET", "/metrics", **accept)[1].endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("accept", "parse"),
+    [
+        ("text/plain", prometheus_client.parser.text_string_to_metric_families),
+        (
+            "application/openmetrics-text; version=1.0.0",
+            prometheus_client.openmetrics.parser.text_string_to_metric_families,
+        ),
+    ],
+)
+def test_a_strict_reader_understands_the_metrics(start: Start, accept: str, parse: Any) -> None:
+    agent = start()
+    post(agent, packets.body(ONE))
+    post(agent, b"bad")
+    text = request(agent, "admin", "GET", "/metrics", Accept=accept)[1].decode()
+    families = list(parse(text))
+    assert len(families) > 15
+    assert all(family.documentation for family in families)
 
 
 def test_an_odd_accept_header_gets_the_plain_text(start: Start) -> None:
