@@ -92,12 +92,13 @@ def _compare(before: Event, after: Event) -> Iterator[Found]:
         yield from _exceptions(before, after)
         return
     if _name_as_message(before, after):
-        yield Found("message-event", "", "", after.name)
+        yield Found("message-event", after.name, "", after.name)
         before = replace(before, attributes={**before.attributes})
         del before.attributes["message"]
     elif before.name != after.name:
         unnamed = before.name in NAMELESS and after.name in NAMELESS
-        yield Found("unnamed-event" if unnamed else "renamed-event", "", before.name, after.name)
+        name = "unnamed-event" if unnamed else "renamed-event"
+        yield Found(name, after.name or "log", before.name, after.name)
     for found in compare_values(before.attributes, after.attributes, "event-attribute"):
         stack = found.name == "changed-event-attribute" and found.key in STACK_FIELDS
         name = "changed-stack" if stack else found.name
@@ -106,11 +107,16 @@ def _compare(before: Event, after: Event) -> Iterator[Found]:
 
 def _exceptions(before: Event, after: Event) -> Iterator[Found]:
     """One exception in OpenTracing's and in OpenTelemetry's words."""
-    yield Found("exception-form", "", before.name, after.name)
+    yield Found("exception-form", after.name, before.name, after.name)
     for key, says in (("exception.message", _messages), ("exception.type", _types)):
         old, new = says(before), says(after)
         if old and not old & new:
-            yield Found("changed-event-attribute", key, " / ".join(sorted(old)), " / ".join(new))
+            yield Found(
+                "changed-event-attribute",
+                f"{after.name}: {key}",
+                " / ".join(sorted(old)),
+                " / ".join(new),
+            )
     plain = [
         {key: value for key, value in event.attributes.items() if key not in EXCEPTION_FIELDS}
         for event in (before, after)

@@ -36,7 +36,7 @@ def render(outcome: Comparison, old: SideRun, new: SideRun) -> str:
         outcome=outcome,
         sides=(old, new),
         traces=list(_traces(outcome)),
-        meanings={name: sort.meaning for name, sort in CATALOGUE.items()},
+        meanings={name: sort.meaning.replace("`", "") for name, sort in CATALOGUE.items()},
     )
 
 
@@ -132,13 +132,36 @@ def _duration(span: Span) -> str:
     return f"{microseconds / 1_000_000:.2f} s"
 
 
+GROUPS = (
+    *("service", "operation", "parent", "kind", "status", "duration"),
+    *("attribute", "event", "links", "baggage", "ids"),
+)
+
+
 def _fields(row: Row) -> list[Field]:
-    """What is told of the spans on a click, the differing first within each group."""
+    """What is told of the spans on a click, in the same order for all."""
     before, after = (dict(_told(span)) for span in (row.before, row.after))
-    return [
-        Field(name, before.get(name, ""), after.get(name, ""), _about(name, row.differences))
-        for name in dict.fromkeys((*before, *after))
-    ]
+    names = sorted(before.keys() | after.keys(), key=_place)
+    return [_field(name, before.get(name, ""), after.get(name, ""), row) for name in names]
+
+
+def _place(name: str) -> tuple[int, int, str]:
+    group, _, rest = name.partition(" ")
+    return GROUPS.index(group), int(rest) if group == "event" else 0, rest
+
+
+def _field(name: str, before: str, after: str, row: Row) -> Field:
+    group, _, rest = name.partition(" ")
+    words = {rest} if group != "event" else {told.partition(":")[0] for told in (before, after)}
+    about = [d for d in row.differences if _group(d.name) == group and _names(d, group, words)]
+    return Field(name, before, after, about)
+
+
+def _names(difference: Difference, group: str, words: set[str]) -> bool:
+    """Whether the difference's key is about one of these; without a key it is about all."""
+    if group not in ("attribute", "event") or not difference.key:
+        return True
+    return bool(words & {*difference.key.split(" -> "), difference.key.partition(":")[0]})
 
 
 def _told(span: Span | None) -> Iterator[tuple[str, str]]:
@@ -161,7 +184,7 @@ def _told(span: Span | None) -> Iterator[tuple[str, str]]:
     yield "ids", f"trace {span.trace_id.hex()}, span {span.span_id.hex()}"
 
 
-FIELD_OF = {
+GROUP_OF = {
     "renamed-span": "operation",
     "changed-service": "service",
     "reparented-span": "parent",
@@ -169,19 +192,24 @@ FIELD_OF = {
     "joined-trace": "parent",
     "lost-parent": "parent",
     "changed-time": "duration",
+    "kind-as-attribute": "kind",
+    "status-message": "status",
+    "changed-status-message": "status",
+    "changed-type": "attribute",
+    "cut-value": "attribute",
+    "free-port": "attribute",
+    "exception-form": "event",
+    "exception-as-attribute": "event",
+    "changed-stack": "event",
+    "event-order": "event",
 }
 
 
-def _about(field: str, differences: list[Difference]) -> list[Difference]:
-    keys = {f"attribute {key}" for d in differences for key in d.key.split(" -> ")}
-    if field in keys:
-        wanted = field.removeprefix("attribute ")
-        return [d for d in differences if wanted in d.key.split(" -> ") and "event" not in d.name]
-    return [d for d in differences if _field_of(d.name) == field]
-
-
-def _field_of(name: str) -> str:
-    if name in FIELD_OF:
-        return FIELD_OF[name]
+def _group(name: str) -> str:
+    """The field that a difference is about, by the last word of its name where nothing is said."""
+    if name in GROUP_OF:
+        return GROUP_OF[name]
+    if "event" in name:
+        return "event"
     noun = name.rpartition("-")[2]
-    return noun if noun in ("kind", "status") else ""
+    return "links" if noun == "link" else noun

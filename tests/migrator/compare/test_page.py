@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from migrator.compare.catalogue import CATALOGUE
 from migrator.compare.comparison import Comparison, compare_recordings
 from migrator.compare.model import Event
-from migrator.compare.page import render, write_page
+from migrator.compare.page import GROUPS, _group, render, write_page
 from migrator.compare.sides import SideRun
 from tests.migrator.compare.browser import Browser
 from tests.migrator.compare.spans import recording, span
@@ -109,6 +110,13 @@ def test_the_page_can_be_looked_at(page: Browser, tmp_path: Path):
     picture = tmp_path / "page.png"
     page.screenshot(picture)
     assert picture.stat().st_size > 10_000
+
+
+def test_every_difference_belongs_to_a_field_of_the_details():
+    elsewhere = {"missing-span", "extra-span"}
+    of_services = {name for name in CATALOGUE if name.endswith("resource")}
+    groups = {_group(name) for name in CATALOGUE.keys() - elsewhere - of_services}
+    assert groups <= {*GROUPS}
 
 
 def test_without_a_browser_the_page_still_escapes_everything():
