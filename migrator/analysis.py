@@ -79,7 +79,7 @@ class _Clock:
 
 def _cpu() -> float:
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    return time.process_time() + times.children_user + times.children_system
 
 
 def _by_root(paths: Iterable[str], problems: list[Problem]) -> dict[str, list[str]]:

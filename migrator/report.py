@@ -95,8 +95,7 @@ def timings(analysis: Analysis, writing: float = 0.0) -> Iterator[str]:
     """CPU seconds of each phase."""
     yield "CPU seconds:"
     for phase, seconds in {**analysis.seconds, "write": writing}.items():
-        if seconds:
-            yield f"  {seconds:8.3f}  {phase}"
+        yield f"  {seconds:8.3f}  {phase}"
 
 
 def rule_table(rules: Sequence[Rule]) -> Iterator[str]:

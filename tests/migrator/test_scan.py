@@ -1,0 +1,122 @@
+"""`jaeger2otlp scan`: what it finds, how it says it, and its exit status."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.migrator.cli import LEGACY, REPORTED, run
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "app.py").write_text(LEGACY)
+    (tmp_path / "plain.py").write_text("x = 1\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_nothing_legacy(tmp_path):
+    (tmp_path / "plain.py").write_text("tracer = 1\n")
+    result = run("scan", str(tmp_path))
+    assert result.exit_code == 0
+    assert "No legacy use in 1 Python file." in result.stdout
+
+
+def test_word_in_a_comment_is_no_legacy_use(tmp_path):
+    (tmp_path / "plain.py").write_text("# once opentracing, jaeger_client\nx = 1\n")
+    assert run("scan", str(tmp_path)).exit_code == 0
+
+
+def test_function_of_the_project_with_a_legacy_name_is_no_legacy_use(tmp_path):
+    text = "def start_active_span(x):\n    return x\n\n\nwith start_active_span(1):\n    pass\n"
+    (tmp_path / "plain.py").write_text(text)
+    assert run("scan", str(tmp_path)).exit_code == 0
+
+
+def test_finds_by_library_construct_and_file(project):
+    result = run("scan", ".")
+    assert result.exit_code == 1
+    for word in ("library", "opentracing", "construct", "start_active_span", "file", "app.py"):
+        assert word in result.stdout
+    assert "rewritten" in result.stdout
+    assert "by hand for 0 reported sites" in result.stdout
+
+
+def test_reported_site_has_its_reason_and_recipe(project):
+    (project / "odd.py").write_text(REPORTED)
+    result = run("scan", ".")
+    assert "odd.py:5:" in result.stdout
+    assert "Left for you, and why:" in result.stdout
+
+
+def test_statistics_count_by_rule(project):
+    result = run("scan", "--statistics", ".")
+    assert "JO201 start_active_span" in result.stdout
+
+
+def test_json_holds_findings_and_diffs(project):
+    document = json.loads(run("scan", "--output-format", "json", ".").stdout)
+    (file,) = document["files"]
+    assert file["path"] == "app.py"
+    assert file["changed"]
+    assert file["diff"].startswith("--- a/app.py\n+++ b/app.py\n")
+    assert {finding["fate"] for finding in file["findings"]} == {"rewritten"}
+    assert document["summary"]["searched"] == 2
+
+
+def test_github_annotations(project):
+    result = run("scan", "--output-format", "github", ".")
+    assert "::notice title=jaeger2otlp (JO201),file=app.py,line=5,col=" in result.stdout
+
+
+def test_standard_input(project):
+    result = run("scan", "--stdin-filename", "other.py", "-", stdin=LEGACY.encode())
+    assert result.exit_code == 1
+    assert "other.py" in result.stdout
+
+
+def test_select_and_ignore(project):
+    only = json.loads(run("scan", "--select", "JO201", "--output-format", "json", ".").stdout)
+    fates = {f["code"]: f["fate"] for file in only["files"] for f in file["findings"]}
+    assert fates.get("JO201") == "rewritten"
+    assert fates.get("JO301") != "rewritten"
+
+
+def test_unknown_code_is_an_error(project):
+    result = run("scan", "--select", "XX", ".")
+    assert result.exit_code == 2
+    assert "XX" in result.stderr
+
+
+def test_exclude(project):
+    assert run("scan", "--exclude", "app.py", ".").exit_code == 0
+
+
+def test_what_git_ignores_is_left_out(project):
+    from tests.migrator.cli import git
+
+    git(project, "init", "-q")
+    (project / "build").mkdir()
+    (project / "build" / "gen.py").write_text(LEGACY)
+    (project / ".gitignore").write_text("build/\n")
+    assert "gen.py" not in run("scan", ".").stdout
+    assert "gen.py" in run("scan", "build").stdout  # asked for by name
+
+
+def test_path_that_does_not_exist_is_an_error_and_the_run_goes_on(project):
+    result = run("scan", "nowhere", ".")
+    assert result.exit_code == 2
+    assert "nowhere: no such file or folder" in result.stderr
+    assert "app.py" in result.stdout
+
+
+def test_no_path_is_an_error_that_says_what_to_do(project):
+    result = run("scan")
+    assert result.exit_code == 2
+    assert "`.` is the folder you are in" in result.stderr
+
+
+def test_timings(project):
+    assert "discover" in run("scan", "--timings", ".").stderr
