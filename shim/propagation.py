@@ -15,6 +15,7 @@ bound to their trace, and so never show up in `traceparent`, `tracestate` or exp
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
@@ -139,12 +140,56 @@ def debug_request(context: Context | None) -> DebugRequest | None:
     return request if isinstance(request, DebugRequest) else None
 
 
-class UberTraceIdPropagator(TextMapPropagator):
+class LegacyPropagator(TextMapPropagator):
+    """What the propagators here share: neither `extract` nor `inject` ever raises."""
+
+    _names: tuple[str, ...]
+    _prefix: str | None = None
+
+    def extract(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        getter: Getter[CarrierT] = default_getter,
+    ) -> Context:
+        """`context` (an empty one if None) with what the caller sent; unchanged without that."""
+        context = Context() if context is None else context
+        try:
+            return self._read(_headers(carrier, getter, self._names, self._prefix), context)
+        except WireError as error:
+            _logger.debug("New trace: %s", error)
+        except Exception:
+            _logger.debug("Legacy trace headers not read", exc_info=True)
+        return context
+
+    def inject(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        setter: Setter[CarrierT] = default_setter,
+    ) -> None:
+        """Writes the current span, if valid, and what else the format carries."""
+        try:
+            span = get_current_span(context)
+            for name, text in self._write(span, context):
+                setter.set(carrier, name, text)
+        except Exception:
+            _logger.debug("Legacy trace headers not written", exc_info=True)
+
+    @abstractmethod
+    def _read(self, headers: Iterator[tuple[str, Any]], context: Context) -> Context:
+        """`context` with what `headers` say; raises WireError for broken ones."""
+
+    @abstractmethod
+    def _write(self, span: Span, context: Context | None) -> Iterable[tuple[str, str]]:
+        """The headers to send."""
+
+
+class UberTraceIdPropagator(LegacyPropagator):
     """Jaeger's `uber-trace-id`, `uberctx-*`, `jaeger-debug-id` and `jaeger-baggage` headers.
 
-    The keyword arguments are the keys of the same names in jaeger_client's Config. Neither
-    `extract` nor `inject` raises: a broken trace header starts a new trace, baggage and debug
-    id beside it still count.
+    The keyword arguments are the keys of the same names in jaeger_client's Config. A broken
+    trace header starts a new trace; baggage and debug id beside it still count.
     """
 
     def __init__(
@@ -161,6 +206,7 @@ class UberTraceIdPropagator(TextMapPropagator):
             debug_id_header=debug_id_header,
             baggage_header=baggage_header,
         )
+        self._prefix = self._format.baggage_prefix
         self._names = (
             self._format.trace_header,
             self._format.debug_id_header,
@@ -171,40 +217,6 @@ class UberTraceIdPropagator(TextMapPropagator):
     def fields(self) -> set[str]:
         """The header that is always written; baggage headers are named by their keys."""
         return {self._format.trace_header}
-
-    def extract(
-        self,
-        carrier: CarrierT,
-        context: Context | None = None,
-        getter: Getter[CarrierT] = default_getter,
-    ) -> Context:
-        """`context` (an empty one if None) with the caller's span, baggage, flags, debug id."""
-        context = Context() if context is None else context
-        try:
-            headers = _headers(carrier, getter, self._names, self._format.baggage_prefix)
-            return self._read(headers, context)
-        except Exception:
-            _logger.debug("Legacy trace headers not read", exc_info=True)
-            return context
-
-    def inject(
-        self,
-        carrier: CarrierT,
-        context: Context | None = None,
-        setter: Setter[CarrierT] = default_setter,
-    ) -> None:
-        """Writes the current span, if valid, and the baggage of span and Context."""
-        try:
-            span = get_current_span(context)
-            span_context = span.get_span_context()
-            if span_context.is_valid:
-                value = format_trace_padded(*_ids_of(span, span_context, context))
-                setter.set(carrier, self._format.trace_header, value)
-            baggage = {**otel_baggage.get_all(context), **_span_baggage(span)}
-            for name, text in self._format.baggage_headers(baggage):
-                setter.set(carrier, name, text)
-        except Exception:
-            _logger.debug("Legacy trace headers not written", exc_info=True)
 
     def _read(self, headers: Iterator[tuple[str, Any]], context: Context) -> Context:
         header, baggage, debug_id = self._format.read(headers)
@@ -219,15 +231,22 @@ class UberTraceIdPropagator(TextMapPropagator):
             return with_debug_id(context, debug_id)
         return context
 
+    def _write(self, span: Span, context: Context | None) -> Iterable[tuple[str, str]]:
+        ids = _ids_of(span, context)
+        if ids is not None:
+            yield self._format.trace_header, format_trace_padded(*ids)
+        baggage = {**otel_baggage.get_all(context), **_span_baggage(span)}
+        yield from self._format.baggage_headers(baggage)
 
-class B3MultiPropagator(TextMapPropagator):
-    """B3 as `X-B3-*` headers; reads the single `b3` header too.
+
+class B3MultiPropagator(LegacyPropagator):
+    """B3 as `X-B3-*` headers; reads the single `b3` header too. B3 carries no baggage.
 
     Unlike OpenTelemetry's own it reads ids without leading zeros (jaeger-client for Node sends
     them), keeps debug, names the parent and reads header names in any case.
     """
 
-    _NAMES = (
+    _names = (
         "b3",
         "x-b3-traceid",
         "x-b3-spanid",
@@ -238,47 +257,16 @@ class B3MultiPropagator(TextMapPropagator):
 
     @property
     def fields(self) -> set[str]:
-        return set(self._NAMES[1:])
+        return set(self._names[1:])
 
-    def extract(
-        self,
-        carrier: CarrierT,
-        context: Context | None = None,
-        getter: Getter[CarrierT] = default_getter,
-    ) -> Context:
-        """`context` (an empty one if None) with the caller's span; unchanged without one."""
-        context = Context() if context is None else context
-        try:
-            found = {
-                key.lower(): value if isinstance(value, str) else str(value)
-                for key, value in _headers(carrier, getter, self._NAMES, None)
-            }
-            ids = parse_b3_single(found["b3"]) if "b3" in found else parse_b3_headers(found)
-            return context if ids is None else _with_remote_span(ids, context)
-        except WireError as error:
-            _logger.debug("New trace: %s", error)
-        except Exception:
-            _logger.debug("B3 headers not read", exc_info=True)
-        return context
+    def _read(self, headers: Iterator[tuple[str, Any]], context: Context) -> Context:
+        found = {key: value if isinstance(value, str) else str(value) for key, value in headers}
+        ids = parse_b3_single(found["b3"]) if "b3" in found else parse_b3_headers(found)
+        return context if ids is None else _with_remote_span(ids, context)
 
-    def inject(
-        self,
-        carrier: CarrierT,
-        context: Context | None = None,
-        setter: Setter[CarrierT] = default_setter,
-    ) -> None:
-        """Writes the current span, if valid. B3 carries no baggage."""
-        try:
-            span = get_current_span(context)
-            span_context = span.get_span_context()
-            if span_context.is_valid:
-                for name, text in self._write(_ids_of(span, span_context, context)).items():
-                    setter.set(carrier, name, text)
-        except Exception:
-            _logger.debug("B3 headers not written", exc_info=True)
-
-    def _write(self, ids: Ids) -> Mapping[str, str]:
-        return b3_headers(*ids)
+    def _write(self, span: Span, context: Context | None) -> Iterable[tuple[str, str]]:
+        ids = _ids_of(span, context)
+        return () if ids is None else b3_headers(*ids).items()
 
 
 class B3SinglePropagator(B3MultiPropagator):
@@ -288,8 +276,9 @@ class B3SinglePropagator(B3MultiPropagator):
     def fields(self) -> set[str]:
         return {"b3"}
 
-    def _write(self, ids: Ids) -> Mapping[str, str]:
-        return {"b3": b3_single(*ids)}
+    def _write(self, span: Span, context: Context | None) -> Iterable[tuple[str, str]]:
+        ids = _ids_of(span, context)
+        return () if ids is None else [("b3", b3_single(*ids))]
 
 
 def _with_remote_span(ids: Ids, context: Context) -> Context:
@@ -312,7 +301,11 @@ def _with_remote_span(ids: Ids, context: Context) -> Context:
     return with_jaeger_flags(context, trace_id, safe_flags(flags))
 
 
-def _ids_of(span: Span, span_context: SpanContext, context: Context | None) -> Ids:
+def _ids_of(span: Span, context: Context | None) -> Ids | None:
+    """What goes out for `span`; None for an invalid one."""
+    span_context = span.get_span_context()
+    if not span_context.is_valid:
+        return None
     parent = getattr(span, "parent", None)
     parent_id = getattr(parent, "span_id", 0) or 0
     flags = jaeger_flags(context, span_context) | _legacy_flags(span)
