@@ -14,7 +14,7 @@ from typing import Any
 from tests.servers.process import ServerProcess, find_program, free_ports, http_ok, wait_until
 
 INSTALL = (
-    "curl -sSL https://github.com/jaegertracing/jaeger/releases/download/v2.13.0/"
+    "curl -sSL https://github.com/jaegertracing/jaeger/releases/download/v1.76.0/"
     "jaeger-2.13.0-linux-amd64.tar.gz | tar xz --strip-components=1 -C ~/.local/bin"
 )
 CONFIGURATION = """\
