@@ -160,6 +160,18 @@ class ServerProcess:
     def pause(self) -> None:
         """SIGSTOP: the server hangs, its connections stay open."""
         os.kill(self.pid, signal.SIGSTOP)
+        wait_until(self._stopped, what=f"{self.name} stopped")
+
+    def _stopped(self) -> bool:
+        # The signal is on its way when kill() returns; until every thread has it, one may answer.
+        tasks = Path(f"/proc/{self.pid}/task")
+        if not tasks.exists():  # no Linux
+            return True
+        try:
+            stats = [(task / "stat").read_text() for task in tasks.iterdir()]
+        except OSError:  # a thread that ended while we looked
+            return False
+        return all(stat.rsplit(") ")[-1][0] in "Tt" for stat in stats)
 
     def resume(self) -> None:
         if self.running:

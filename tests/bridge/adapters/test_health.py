@@ -354,11 +354,11 @@ def test_a_real_consul_follows_the_page_and_sends_no_context(checker, telemetry)
             def health():
                 return [i.health for i in registry.discover("shop", healthy=False)]
 
-            wait_until(lambda: health() == [Health.PASSING], 3)
+            wait_until(lambda: health() == [Health.PASSING])
             state[0] = fails
-            wait_until(lambda: health() == [Health.CRITICAL], 3)
+            wait_until(lambda: health() == [Health.CRITICAL])
             state[0] = passes
-            wait_until(lambda: health() == [Health.PASSING], 3)
+            wait_until(lambda: health() == [Health.PASSING])
     server.shutdown()
     server.server_close()
     assert headers[0]["User-Agent"] == "Consul Health Check"

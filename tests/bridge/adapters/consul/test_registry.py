@@ -109,30 +109,29 @@ def test_an_http_check_passes_in_a_second_and_fails_with_the_app(registry, name,
     # an agent's shortest interval is 1 s; the first look comes at a random moment in it
     check = HttpCheck(app.url, interval=1.0, timeout=1.0, headers={"X-Probe": "consul"})
     with registry.register(Service(name, app.server_port, check=check)):
-        assert registry.discover(name) == []  # not passing before it was checked
-        wait_until(lambda: registry.discover(name), 1.5)
+        wait_until(lambda: registry.discover(name), 3)
         assert app.seen[0]["User-Agent"] == "Consul Health Check"
         assert app.seen[0]["X-Probe"] == "consul"
         app.status = 429
-        wait_until(lambda: states_of(registry, name) == [Health.WARNING], 3)
+        wait_until(lambda: states_of(registry, name) == [Health.WARNING])
         app.status = 500
-        wait_until(lambda: states_of(registry, name) == [Health.CRITICAL], 3)
+        wait_until(lambda: states_of(registry, name) == [Health.CRITICAL])
         app.status = 200
-        wait_until(lambda: states_of(registry, name) == [Health.PASSING], 3)
+        wait_until(lambda: states_of(registry, name) == [Health.PASSING])
 
 
 def test_a_tcp_check_follows_the_port(registry, name, app):
     with TcpProxy(app.server_port) as proxy:
         check = TcpCheck("127.0.0.1", proxy.port, interval=0.1, timeout=1.0)
         with registry.register(Service(name, proxy.port, check=check)):
-            wait_until(lambda: registry.discover(name), 2)
+            wait_until(lambda: registry.discover(name))
             proxy.refuse()
-            wait_until(lambda: states_of(registry, name) == [Health.CRITICAL], 2)
+            wait_until(lambda: states_of(registry, name) == [Health.CRITICAL])
 
 
 def test_a_ttl_check_lives_by_our_heartbeats(registry, name, telemetry):
     with registry.register(Service(name, 1, check=TtlCheck(ttl=0.6))):
-        wait_until(lambda: registry.discover(name), 1)
+        wait_until(lambda: registry.discover(name))
         time.sleep(1.5)
         assert states_of(registry, name) == [Health.PASSING]
     assert telemetry.metric("adapter.heartbeats")[(("adapter.system", "consul"),)] >= 6
@@ -142,23 +141,23 @@ def test_a_ttl_check_lives_by_our_heartbeats(registry, name, telemetry):
 
 def test_a_ttl_check_expires_without_them(registry, connection, name):
     with registry.register(Service(name, 1, check=TtlCheck(ttl=0.5))) as registration:
-        wait_until(lambda: registry.discover(name), 1)
+        wait_until(lambda: registry.discover(name))
         registration._worker.stop()  # the process hangs
-        wait_until(lambda: states_of(registry, name) == [Health.CRITICAL], 2)
+        wait_until(lambda: states_of(registry, name) == [Health.CRITICAL])
 
 
 def test_a_ttl_check_reports_the_service_s_own_health(registry, name):
     health = [Health.PASSING]
     check = TtlCheck(ttl=0.3, health=lambda: health[0])
     with registry.register(Service(name, 1, check=check)):
-        wait_until(lambda: states_of(registry, name) == [Health.PASSING], 1)
+        wait_until(lambda: states_of(registry, name) == [Health.PASSING])
         health[0] = Health.WARNING
-        wait_until(lambda: states_of(registry, name) == [Health.WARNING], 1)
+        wait_until(lambda: states_of(registry, name) == [Health.WARNING])
 
 
 def test_reporting_by_hand(registry, name):
     with registry.register(Service(name, 1, check=TtlCheck(ttl=30))) as registration:
-        wait_until(lambda: states_of(registry, name) == [Health.PASSING], 1)
+        wait_until(lambda: states_of(registry, name) == [Health.PASSING])
         registration.report(Health.CRITICAL)
         assert states_of(registry, name) == [Health.CRITICAL]
 
@@ -180,17 +179,17 @@ def test_watch_tells_instances_as_they_come_and_go(registry, name):
     with registry.watch(name, seen.append):
         wait_until(lambda: seen == [[]])
         with registry.register(Service(name, 7)):
-            wait_until(lambda: [i.port for i in seen[-1]] == [7], 2)
-        wait_until(lambda: seen[-1] == [], 2)
+            wait_until(lambda: [i.port for i in seen[-1]] == [7])
+        wait_until(lambda: seen[-1] == [])
 
 
 def test_watch_tells_when_health_changes(registry, name):
     seen = []
     registration = registry.register(Service(name, 7, check=TtlCheck(30)))
     with registration, registry.watch(name, seen.append, healthy=False):
-        wait_until(lambda: seen and [i.health for i in seen[-1]] == [Health.PASSING], 2)
+        wait_until(lambda: seen and [i.health for i in seen[-1]] == [Health.PASSING])
         registration.report(Health.WARNING)
-        wait_until(lambda: [i.health for i in seen[-1]] == [Health.WARNING], 2)
+        wait_until(lambda: [i.health for i in seen[-1]] == [Health.WARNING])
 
 
 @pytest.mark.parametrize("check", [TtlCheck(0.6), None])
@@ -202,7 +201,7 @@ def test_a_restarted_agent_that_forgot_us_is_told_again(
     changes = []
     with telemetry.tracer.start_as_current_span("startup") as startup:
         registration = registry.register(Service(name, 1, check=check), on_state=changes.append)
-    wait_until(lambda: registry.discover(name), 2)
+    wait_until(lambda: registry.discover(name))
     own_agent.restart()
     wait_until(lambda: registration.state is State.UP and registry.discover(name), 15)
     registration.close()
