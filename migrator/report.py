@@ -32,14 +32,18 @@ def scan_text(analysis: Analysis) -> Iterator[str]:
     """What there is, by library, construct and file; what would become of it; the effort."""
     findings = [f for found in analysis.findings.values() for f in found]
     if not findings:
-        yield f"No legacy use in {_count(analysis.searched, 'Python file')}."
+        yield f"No legacy use in {count(analysis.searched, 'Python file')}."
         return
-    yield f"{_count(len(findings), 'legacy site')} in {_count(len(analysis.findings), 'file')} "
+    yield f"{count(len(findings), 'legacy site')} in {count(len(analysis.findings), 'file')}:"
     yield from _table("library", ((library_of(f.construct), f.fate) for f in findings))
     yield from _table("construct", ((f.construct, f.fate) for f in findings), ROWS)
     by_file = ((shown(p), f.fate) for p, found in analysis.findings.items() for f in found)
     yield from _table("file", by_file, ROWS)
     yield from _reported(analysis)
+    told = list(notes(analysis))
+    if told:
+        yield ""
+        yield from told
     yield ""
     yield from effort(findings)
 
@@ -53,9 +57,9 @@ def effort(findings: Sequence[Finding]) -> Iterator[str]:
     held = fates[Fate.HELD] * HELD_MINUTES
     review = fates[Fate.REWRITTEN] * REVIEW_MINUTES
     yield "Effort (an estimate):"
-    yield f"  {_hours(review):>8}  to review {_count(fates[Fate.REWRITTEN], 'rewritten site')}"
-    yield f"  {_hours(held):>8}  to check {_count(fates[Fate.HELD], 'site')} that need --unsafe"
-    yield f"  {_hours(by_hand):>8}  by hand for {_count(fates[Fate.REPORTED], 'reported site')}"
+    yield f"  {_hours(review):>8}  to review {count(fates[Fate.REWRITTEN], 'rewritten site')}"
+    yield f"  {_hours(held):>8}  to check {count(fates[Fate.HELD], 'site')} that need --unsafe"
+    yield f"  {_hours(by_hand):>8}  by hand for {count(fates[Fate.REPORTED], 'reported site')}"
     yield f"  {_hours(saved):>8}  saved"
 
 
@@ -69,6 +73,20 @@ def finding_lines(analysis: Analysis, fates: Iterable[Fate]) -> Iterator[str]:
                 yield f"{place}: {finding.code} {finding.message}"
                 if finding.advice:
                     yield f"    {finding.advice}"
+
+
+def notes(analysis: Analysis) -> Iterator[str]:
+    """What to know about sites that were rewritten: each text once, with where it first applies."""
+    places: dict[str, list[str]] = {}
+    for path, findings in analysis.findings.items():
+        for finding in findings:
+            if finding.fate is Fate.REWRITTEN and finding.advice:
+                place = f"{shown(path)}:{finding.line} ({finding.code})"
+                places.setdefault(finding.advice, []).append(place)
+    for advice, where in places.items():
+        more = f" and {count(len(where) - 1, 'more site')}" if len(where) > 1 else ""
+        yield f"note: {advice}"
+        yield f"    {where[0]}{more}"
 
 
 def statistics(analysis: Analysis) -> Iterator[str]:
@@ -88,7 +106,7 @@ def hint(analysis: Analysis, *, unsafe: bool) -> Iterator[str]:
     """How many rewrites are held back, and how to get them."""
     held = analysis.count(Fate.HELD)
     if held and not unsafe:
-        yield f"{_count(held, 'more site')} can be rewritten with --unsafe."
+        yield f"{count(held, 'more site')} can be rewritten with --unsafe."
 
 
 def timings(analysis: Analysis, writing: float = 0.0) -> Iterator[str]:
@@ -159,7 +177,7 @@ def _titled(code: str, titles: Mapping[str, str]) -> str:
     return f"{code} {titles.get(code, '')}".rstrip()
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

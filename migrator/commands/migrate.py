@@ -133,6 +133,7 @@ def _summary(run: Session, *, statistics: bool, wrote: bool, quiet: bool) -> Non
             session.tell(report.statistics(analysis))
         else:
             session.tell(report.finding_lines(analysis, LEFT))
+            session.tell(report.notes(analysis), "yellow")
         session.tell([_sentence(run, wrote=wrote)])
         session.tell(report.hint(analysis, unsafe=run.settings.unsafe))
     session.tell_problems(run)
@@ -143,7 +144,8 @@ def _sentence(run: Session, *, wrote: bool) -> str:
     if not analysis.findings and not analysis.after:
         return "Nothing to do."
     verb = "rewritten" if wrote else "would be rewritten"
-    sites = analysis.count(Fate.REWRITTEN)
-    left = analysis.count(*LEFT)
+    sites = report.count(analysis.count(Fate.REWRITTEN), "site")
+    files = report.count(len(analysis.after), "file")
+    left = report.count(analysis.count(*LEFT), "site")
     how = "" if wrote or not analysis.after else " Apply with --write."
-    return f"{sites} sites in {len(analysis.after)} files {verb}, {left} sites left for you.{how}"
+    return f"{sites} in {files} {verb}, {left} left for you.{how}"
