@@ -6,6 +6,7 @@ made of the headers: ids, flags, baggage.
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from shim.jaeger_client import SpanContext
+from shim.jaeger_client.codecs import BinaryCodec
 from tests.peers.processes import Peers
 from tests.peers.python.web import get
 
@@ -236,3 +239,22 @@ def test_the_random_flag_is_no_debug_flag(peers: Peers) -> None:
     hops = chain(peers, ["shim", "python"], headers)
     assert_one_trace(hops)
     assert_flags(hops, sampled=True, debug=False)
+
+
+@pytest.mark.parametrize("trace_id", [0xABC, 0xABC << 64 | 0xDEF])
+@pytest.mark.parametrize("flags", [0, 1, 3, 9])
+def test_the_binary_format_crosses_to_go_and_back(peers: Peers, trace_id: int, flags: int) -> None:
+    codec = BinaryCodec()
+    carrier = bytearray()
+    codec.inject(SpanContext(trace_id, 0x123, 0x456, flags, BAGGAGE), carrier)
+    query = urlencode({"data": urlsafe_b64encode(carrier)})
+    answer = get(peers.url("go").replace("/call", "/binary") + f"?{query}", {})
+    assert answer["server"]["trace_id"] == f"{trace_id:x}"
+    assert answer["server"]["parent_id"] == "123"
+    assert answer["server"]["flags"] == flags
+    assert answer["server"]["baggage"] == BAGGAGE
+
+    received = codec.extract(bytearray(urlsafe_b64decode(answer["data"])))
+    assert received is not None
+    assert (received.trace_id, received.parent_id, received.flags) == (trace_id, 0x123, flags)
+    assert received.baggage == BAGGAGE

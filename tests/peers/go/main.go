@@ -2,6 +2,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -98,11 +100,36 @@ func call(response http.ResponseWriter, request *http.Request) {
 	_ = json.NewEncoder(response).Encode(answer)
 }
 
+// binary extracts the binary context of the query, and answers with that of a child.
+func binary(response http.ResponseWriter, request *http.Request) {
+	query := request.URL.Query()
+	t := tracer("uber", "128")
+	defer t.(io.Closer).Close()
+	sent, err := base64.URLEncoding.DecodeString(query.Get("data"))
+	if err != nil {
+		http.Error(response, err.Error(), http.StatusBadRequest)
+		return
+	}
+	parent, err := t.Extract(opentracing.Binary, bytes.NewReader(sent))
+	if err != nil {
+		http.Error(response, err.Error(), http.StatusBadRequest)
+		return
+	}
+	span := t.StartSpan("child", opentracing.ChildOf(parent))
+	var out bytes.Buffer
+	_ = t.Inject(span.Context(), opentracing.Binary, &out)
+	_ = json.NewEncoder(response).Encode(map[string]any{
+		"server": describe(span),
+		"data":   base64.URLEncoding.EncodeToString(out.Bytes()),
+	})
+}
+
 func main() {
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PEER_PORT"))
 	if err != nil {
 		log.Fatal(err)
 	}
 	http.HandleFunc("/call", call)
+	http.HandleFunc("/binary", binary)
 	log.Fatal(http.Serve(listener, nil))
 }
