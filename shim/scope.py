@@ -46,6 +46,9 @@ class ContextScopeManager(opentracing.ScopeManager):  # type: ignore[misc]
         scope: ContextScope | None = context.get(self._key)  # type: ignore[assignment]
         current = context.get(_SPAN_KEY)
         if scope is not None and scope._closed:  # a native detach brought it back
+            if scope._current is current:
+                attach(scope._previous)
+                return self.active
             scope = scope._surviving()
         if current is None or (scope is not None and scope._current is current):
             return scope

@@ -5,6 +5,7 @@ from __future__ import annotations
 import opentracing
 import pytest
 from opentelemetry import trace
+from opentelemetry.context import Context, attach, detach
 
 from bridge.otlp.receiver import OtlpReceiver
 from shim.jaeger_client import Config
@@ -18,7 +19,9 @@ def clean_process(monkeypatch):
     provider = trace._TRACER_PROVIDER
     once = trace._TRACER_PROVIDER_SET_ONCE._done
     trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE._done = None, False
+    token = attach(Context())
     yield
+    detach(token)
     trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE._done = provider, once
     Config._initialized = False
     opentracing._reset_global_tracer()

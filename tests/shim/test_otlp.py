@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans as standard
@@ -53,6 +53,7 @@ def legacy_spans(draw):
         span.log_kv(fields, draw(st.none() | st.floats(0, 4e9)))
     if draw(st.booleans()):
         span.add_link(draw(contexts).to_otel(), {"why": draw(texts)})
+    assume(span.is_sampled())  # a tag may have been `sampling.priority: 0`
     span.finish()
     return SdkSpan(span, draw(resources))
 

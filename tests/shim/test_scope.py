@@ -213,6 +213,7 @@ class TestClosing:
         assert "legacy" in finished(exporter)
         detach(token)
         assert legacy.active_span is None
+        assert not trace.get_current_span().get_span_context().is_valid
 
     def test_activating_nothing_makes_roots(self, exporter):
         legacy = legacy_tracer()
@@ -272,6 +273,7 @@ class TestProcessors:
         legacy.reporter.provider.add_span_processor(Seen())
         legacy.start_span("after").finish()
         assert started == ["after"]
+        legacy.close().result(5)
 
     def test_one_that_raises_costs_nothing(self, exporter):
         class Broken(SpanProcessor):
