@@ -20,7 +20,6 @@ from codemods.model import (
     Safety,
     Unreadable,
 )
-from codemods.registry import rules
 
 __all__ = [
     "Fact",
@@ -36,5 +35,4 @@ __all__ = [
     "is_candidate",
     "module_facts",
     "rewrite",
-    "rules",
 ]

@@ -293,7 +293,8 @@ _TEXT_ATTRIBUTES = frozenset({"__name__", "__qualname__", "__module__", "__doc__
 _NUMBER_NAME = re.compile(
     r"(?:^|_|\b)(?:port|code|status|status_code|count|size|length|len|num|number|total|retries|"
     r"attempt|attempts|retry|duration|elapsed|seconds|ms|offset|partition|index|pid|priority|"
-    r"latency|bytes|limit|page|age|timeout|level)$",
+    r"latency|bytes|limit|page|age|timeout|level|amount|price|cost|total|sum|balance|rate|ratio|"
+    r"percent|score|weight|width|height|quantity|qty|temperature|depth|width)$",
     re.IGNORECASE,
 )
 

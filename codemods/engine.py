@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from codemods import imports, sites
+from codemods import imports, origins, sites
 from codemods.edits import Edit, Editor
 from codemods.flow import Flow, absolute
 from codemods.model import Facts, Fate, Finding, Options, Rewrite, Unreadable
@@ -62,6 +62,7 @@ def rewrite(
     flow = _flow(text, module, is_package, facts)
     file = File(text, flow, path=path, options=options)
     decided = [_decide(site) for site in sites.find(file)]
+    origins.link((one.site, one.outcome) for one in decided)
     if not decided:
         return Rewrite(source, ())
     result = _apply(file, decided)

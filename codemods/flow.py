@@ -397,6 +397,8 @@ class Flow:
             value = told if told is not None and given.kind in ("", told.kind) else given
         if value == UNKNOWN and arg.arg in scope.hints and arg.annotation is None:
             value = Fact(scope.hints[arg.arg])
+        if value == UNKNOWN and arg.annotation is None and self._imports_legacy:
+            value = _by_name(arg.arg)
         scope.values[arg.arg] = value
         self.kinds[arg] = value
 
@@ -927,6 +929,12 @@ def _imported_names(node: ast.Import | ast.ImportFrom) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     return [f"{node.module}.{alias.name}" for alias in node.names] if not node.level else []
+
+
+def _by_name(parameter: str) -> Fact:
+    """What a parameter of a file that imports a legacy library is, by its name."""
+    found = re.fullmatch(r"(?:\w*_)?(tracer|span|scope)", parameter)
+    return Fact(found.group(1)) if found else UNKNOWN
 
 
 def _prefer(one: Fact, other: Fact) -> Fact:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from codemods import Rule, Safety, rules
+from codemods import Rule, Safety
+from codemods.registry import rules
 from tests.codemods.helpers import check, left
 
 EXAMPLES = [
