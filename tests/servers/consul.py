@@ -6,11 +6,13 @@ import functools
 import json
 import subprocess
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.servers.process import ServerProcess, find_program, free_ports, http_ok
+from tests.servers.process import ServerProcess, find_program, free_ports, http_ok, wait_until
 
 INSTALL = "make servers"
 MANAGEMENT = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d"  # the ACL token that may do everything
@@ -96,31 +98,32 @@ def client_files(folder: Path) -> dict[str, str]:
     }
 
 
-def cluster(size: int = 3) -> list[Consul]:
-    """Servers that elect a leader; start them all (`start_together`)."""
+@contextmanager
+def cluster(size: int = 3) -> Iterator[list[Consul]]:
+    """Servers that have elected a leader. All start at once: none has one before the others run."""
     ports = [free_ports(4) for _ in range(size)]
     joins = [f"-retry-join=127.0.0.1:{serf}" for _, serf, _, _ in ports]
     quick = {"performance": {"raft_multiplier": 1}}
-    return [
-        _agent(
-            ["-server", f"-bootstrap-expect={size}", "-data-dir=data", f"-node=n{number}", *joins],
-            quick,
-            own,
-        )
-        for number, own in enumerate(ports)
+    common = ["-server", f"-bootstrap-expect={size}", "-data-dir=data", *joins]
+    servers = [
+        _agent([*common, f"-node=n{number}"], quick, own) for number, own in enumerate(ports)
     ]
-
-
-def start_together(servers: list[Consul]) -> None:
-    """A cluster is ready when all are: none has a leader before the others run."""
-    with ThreadPoolExecutor(len(servers)) as pool:
-        list(pool.map(lambda server: server.start(), servers))
+    with ExitStack() as running, ThreadPoolExecutor(size) as pool:
+        list(pool.map(running.enter_context, servers))
+        yield servers
 
 
 def leader_of(servers: list[Consul]) -> Consul:
     """The server that leads now."""
-    address = servers[0].api("GET", "/v1/status/leader")
-    return next(server for server in servers if address.endswith(f":{server.rpc_port}"))
+    found: list[Consul] = []
+
+    def known() -> bool:
+        address = servers[0].api("GET", "/v1/status/leader")
+        found.extend(server for server in servers if address.endswith(f":{server.rpc_port}"))
+        return bool(found)
+
+    wait_until(known, 20)
+    return found[0]
 
 
 def _agent(arguments: list[str], config: dict[str, Any], ports: list[int] | None = None) -> Consul:

@@ -262,46 +262,45 @@ def test_plain_http_to_a_tls_port(tls_agent, connect):
 # --- three servers
 
 
-def test_without_a_quorum_stale_reads_work_and_consistent_ones_do_not(connect):
-    servers = consul.cluster(3)
-    try:
-        consul.start_together(servers)
-        leader = ConfigStore(connect(servers[0].port))
-        leader.put("config/a", "1")
-        store = ConfigStore(connect(servers[2].port, timeout=2.0))
-        wait_until(lambda: store.get("config/a", consistency="stale"))
-        servers[0].kill()
-        servers[1].kill()
-        assert store.get("config/a", consistency="stale").text == "1"
-        with pytest.raises(Unavailable):
-            store.get("config/a", consistency="consistent")
-    finally:
-        for server in servers:
-            server.__exit__(None, None, None)
+@pytest.fixture
+def servers():
+    with consul.cluster(3) as running:
+        yield running
 
 
-def test_a_lost_leader_is_a_short_outage(connect):
-    servers = consul.cluster(3)
-    try:
-        consul.start_together(servers)
-        leader = consul.leader_of(servers)
-        follower = next(server for server in servers if server is not leader)
-        store = ConfigStore(connect(follower.port, timeout=2.0))
-        seen = []
-        with store.watch("config/a", lambda event: seen.append(event.value)):
-            store.put("config/a", "1")
-            wait_until(lambda: seen == [b"1"])
-            leader.kill()
+def put_when_it_can(store, key, value):
+    """Repeats a put over an election."""
 
-            def put():
-                try:
-                    store.put("config/a", "2")
-                except Unavailable:
-                    return False
-                return True
+    def accepted():
+        try:
+            store.put(key, value)
+        except Unavailable:
+            return False
+        return True
 
-            wait_until(put, 20)
-            wait_until(lambda: seen[-1] == b"2", 20)
-    finally:
-        for server in servers:
-            server.__exit__(None, None, None)
+    wait_until(accepted, 30)
+
+
+def test_without_a_quorum_stale_reads_work_and_consistent_ones_do_not(servers, connect):
+    put_when_it_can(ConfigStore(connect(servers[0].port)), "config/a", "1")
+    store = ConfigStore(connect(servers[2].port, timeout=2.0))
+    wait_until(lambda: store.get("config/a", consistency="stale"))
+    servers[0].kill()
+    servers[1].kill()
+    assert store.get("config/a", consistency="stale").text == "1"
+    with pytest.raises(Unavailable):
+        store.get("config/a", consistency="consistent")
+
+
+def test_a_lost_leader_is_a_short_outage(servers, connect):
+    leader = consul.leader_of(servers)
+    follower = next(server for server in servers if server is not leader)
+    store = ConfigStore(connect(follower.port, timeout=2.0))
+    seen = []
+    with store.watch("config/a", lambda event: seen.append(event.value)):
+        put_when_it_can(store, "config/a", "1")
+        wait_until(lambda: seen[-1:] == [b"1"], 20)
+        leader.kill()
+        put_when_it_can(store, "config/a", "2")
+        wait_until(lambda: seen[-1] == b"2", 20)
+    assert set(seen) == {b"1", b"2"}
