@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
+import subprocess
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tests.servers.process import ServerProcess, find_program, free_port, http_ok
@@ -81,18 +80,12 @@ _ADDED = {"job", "instance"}
 
 def takes_otlp(program: str) -> bool:
     """Debian's Prometheus is built without the receiver."""
-    import subprocess
-
     answer = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=30)
     return "enable-otlp-receiver" in answer.stdout + answer.stderr
 
 
 def promtool() -> str:
     return find_program("promtool", install=INSTALL)
-
-
-def has_promtool() -> bool:
-    return shutil.which("promtool") is not None
 
 
 def _config(targets: Sequence[str], path: str) -> str:
@@ -110,6 +103,3 @@ def _config(targets: Sequence[str], path: str) -> str:
             else [],
         }
     )
-
-
-__all__ = ["Path", "Prometheus", "has_promtool", "promtool", "takes_otlp"]
