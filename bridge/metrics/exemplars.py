@@ -106,7 +106,7 @@ _original_observe: Callable[..., None] = Histogram.observe
 
 def _patch(settings: _Settings) -> None:
     fast = copied_methods_fit()
-    # None until the first look; then the time from which the next one may be.
+    # The time from which the next look at the span may be; children have their own.
     Counter._exemplar_due = 0.0  # type: ignore[attr-defined]
     Histogram._exemplar_due = 0.0  # type: ignore[attr-defined]
     inc = _fast_inc(settings) if fast else _public_inc(settings)
