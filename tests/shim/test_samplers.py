@@ -32,8 +32,6 @@ from shim.samplers import (
     PerOperationSampler,
     ProbabilisticSampler,
     RateLimitingSampler,
-    jaeger_remote,
-    rate_limiting,
     sampler_for,
 )
 from shim.sampling_client import SamplingClient
@@ -545,45 +543,3 @@ def test_a_debug_root_is_sent_on_as_debug() -> None:
     headers: dict[str, str] = {}
     uber.inject(headers, trace.set_span_in_context(span, context))
     assert headers["uber-trace-id"].endswith(":3")
-
-
-# --- by environment
-
-
-def delegate(sampler: Sampler) -> JaegerSampler:
-    root = getattr(sampler, "_root", None)
-    assert isinstance(root, JaegerSampler)
-    return root
-
-
-def test_the_specified_argument(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_SERVICE_NAME", "by-env")
-    sampler = delegate(
-        jaeger_remote("endpoint=http://127.0.0.1:9, pollingIntervalMs=5000,initialSamplingRate=.25")
-    )
-    assert isinstance(sampler, JaegerRemoteSampler)
-    assert sampler.polling_seconds == 5
-    assert repr(sampler) == (
-        "JaegerRemoteSampler(http://127.0.0.1:9/sampling, ProbabilisticSampler(0.25))"
-    )
-    sampler.shutdown()
-
-
-def test_a_useless_argument_is_logged_and_does_not_sample_everything(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    sampler = delegate(
-        jaeger_remote("endpoint=ftp://x,pollingIntervalMs=-1,initialSamplingRate=lots,colour=red,x")
-    )
-    assert isinstance(sampler, JaegerRemoteSampler)
-    sampler.shutdown()
-    assert sampler.endpoint == "http://localhost:5778/sampling"
-    assert repr(sampler.sampler) == "ProbabilisticSampler(0.001)"
-    assert len(caplog.records) == 5
-
-
-@pytest.mark.parametrize(("argument", "limit"), [(None, 10.0), ("2.5", 2.5), ("many", 10.0)])
-def test_rate_limiting_argument(argument: str | None, limit: float) -> None:
-    sampler = delegate(rate_limiting(argument))
-    assert isinstance(sampler, RateLimitingSampler)
-    assert sampler.traces_per_second == limit
