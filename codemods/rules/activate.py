@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
-from codemods.emit import is_statement
+from codemods.emit import is_none, is_statement
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.scopes import variable
@@ -148,7 +148,17 @@ def _later(site: Site, change: Change, call: ast.Call, span: ast.expr, name: str
     raise CannotRewrite("the scope is made here and entered elsewhere")
 
 
-@rule.member("scope", "close")
+@rule.member("scope", "__enter__")
+def enter(site: Site) -> Change | Report:
+    statement = is_statement(site)
+    assert site.owner is not None
+    found = variable(site.file, site.owner)
+    if statement is None or found is None or not found.token:
+        return _ELSEWHERE
+    return site.change("it is current already").remove(statement)
+
+
+@rule.member("scope", "close", "__exit__")
 def close(site: Site) -> Change | Report:
     file, owner = site.file, site.owner
     statement = is_statement(site)
@@ -165,13 +175,26 @@ def close(site: Site) -> Change | Report:
             return change.remove(statement)
         return _ELSEWHERE
     context = change.use("opentelemetry", "context")
-    lines: list[str] = [f"{context}.detach({found.token})"]
+    lines: list[tuple[Part, ...]] = [(f"{context}.detach({found.token})",)]
     if _ends(site, found.values):
-        lines.append(f"{found.name}.end()")
+        lines.append(_ending(site, found.name))
     for value in found.values:
         if isinstance(value, ast.Call):
             change.depends_on(value)
     return change.replace_statement(statement, *lines)
+
+
+def _ending(site: Site, name: str) -> tuple[Part, ...]:
+    """`span.end()`, or the span's own `__exit__` where an exception may have to be recorded."""
+    call = site.call
+    given = call.args if call is not None else []
+    if all(is_none(value) for value in given):
+        return (f"{name}.end()",)
+    parts: list[Part] = []
+    for value in given:
+        star: tuple[Part, ...] = ("*", value.value) if isinstance(value, ast.Starred) else (value,)
+        parts.extend((", " if parts else "", *star))
+    return (f"{name}.__exit__(", *parts, ")")
 
 
 _ELSEWHERE = Report(

@@ -111,8 +111,10 @@ def _rename(change: Change, target: ast.expr) -> None:
     found = variable(file, target)
     if found is None or not isinstance(target, ast.Name) or found.name == target.id:
         return
+    done = {edit.span for edit in change.edits}
     for use in found.uses:
-        change.replace(use, found.name)
+        if file.span(use) not in done:
+            change.replace(use, found.name)
     for value in found.values:
         if isinstance(value, ast.Call) and file.flow.members.get(value.func) is not None:
             change.depends_on(value)
@@ -135,15 +137,21 @@ def _by_hand(
         from codemods.emit import rewrite_arguments
 
         rewrite_arguments(change, call, {keyword or close: None})
-    _rename(change, target)
-    if not is_entered_later(file, found):
-        trace, context = (
-            change.use("opentelemetry", "trace"),
-            change.use("opentelemetry", "context"),
-        )
+    trace = change.use("opentelemetry", "trace")
+    if is_entered_later(file, found):
+        ends = isinstance(close, ast.Constant) and close.value is False
+        tail = ")" if ends else ", end_on_exit=True)"
+        for use in found.uses:
+            parent_of = file.parents[use]
+            if isinstance(parent_of, ast.withitem) and parent_of.context_expr is use:
+                change.replace(use, f"{trace}.use_span({found.name}{tail}")
+        change.message = "the span is made current where the scope was entered"
+    else:
+        context = change.use("opentelemetry", "context")
         held = f"{trace}.set_span_in_context({found.name})"
         change.after(parent, f"{found.token} = {context}.attach({held})")
         change.message = "the span is made current by hand, as the scope did"
+    _rename(change, target)
     return change
 
 

@@ -246,6 +246,17 @@ PROGRAMS = {
         scope = tracer.start_active_span("late", finish_on_close=True)
         with scope:
             scope.span.set_tag("a", 1)
+            tracer.start_span("inner").finish()
+        tracer.start_span("after").finish()
+        """,
+    "a scope entered and left by its methods": """\
+        def run():
+            scope = tracer.start_active_span("manual")
+            scope.__enter__()
+            tracer.start_span("inner").finish()
+            scope.__exit__(None, None, None)
+        run()
+        tracer.start_span("after").finish()
         """,
 }
 
