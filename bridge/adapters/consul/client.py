@@ -109,10 +109,9 @@ class TracedHTTPClient(consul.std.HTTPClient):  # type: ignore[misc]
     def __init__(self, wire: Wire, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._wire = wire
-        self._closed = False
-        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._transport = _AbortableAdapter()
         self.session.trust_env = False
-        self.session.mount(f"{self.scheme}://", _TrackingAdapter(self._sockets))
+        self.session.mount(f"{self.scheme}://", self._transport)
 
     def _write(
         self,
@@ -141,9 +140,7 @@ class TracedHTTPClient(consul.std.HTTPClient):  # type: ignore[misc]
 
     def abort(self) -> None:
         """Ends calls that are under way and refuses new ones."""
-        self._closed = True
-        for one in list(self._sockets):
-            shut(one)
+        self._transport.abort()
         self.session.close()
 
     close = abort
@@ -160,7 +157,7 @@ class TracedHTTPClient(consul.std.HTTPClient):  # type: ignore[misc]
     ) -> Any:
         request, call = self._wire.begin(method, path, params, data, self._transport_error)
         with call:
-            if self._closed:
+            if self._transport.aborted:
                 raise errors.Closed(f"{SYSTEM} {request.operation}")
             headers = {} if headers is None else headers
             call.inject(headers)
@@ -172,11 +169,12 @@ class TracedHTTPClient(consul.std.HTTPClient):  # type: ignore[misc]
                 verify=self.verify,
                 cert=self.cert,
                 timeout=(self.connections_timeout, self.timeout(params)),
+                allow_redirects=False,  # the token would go along
             )
             return self._wire.finish(request, call, self.response(answer, raw), callback)
 
     def _transport_error(self, error: BaseException) -> type[AdapterError] | None:
-        if self._closed and isinstance(error, (OSError, ValueError)):
+        if self._transport.aborted and isinstance(error, (OSError, ValueError)):
             return errors.Closed
         if isinstance(error, requests.Timeout):
             return errors.DeadlineExceeded
@@ -187,33 +185,45 @@ class TracedHTTPClient(consul.std.HTTPClient):  # type: ignore[misc]
         return None
 
 
-class _TrackingAdapter(HTTPAdapter):
+class _AbortableAdapter(HTTPAdapter):
     """Knows its open sockets, so that a blocked read can be ended from another thread."""
 
-    def __init__(self, sockets: WeakSet[socket.socket]) -> None:
-        self._sockets = sockets
+    def __init__(self) -> None:
+        self.aborted = False
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         super().__init__()
+
+    def abort(self) -> None:
+        self.aborted = True
+        for one in list(self._sockets):
+            _shut(one)
+
+    def opened(self, one: socket.socket) -> None:
+        self._sockets.add(one)
+        if self.aborted:  # meanwhile
+            _shut(one)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, socket_options=_KEEPALIVE, **kwargs)
         pools = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
         self.poolmanager.pool_classes_by_scheme = {
-            scheme: _tracking(pool, self._sockets) for scheme, pool in pools.items()
+            scheme: _telling(pool, self.opened) for scheme, pool in pools.items()
         }
 
 
-def _tracking(pool: type[HTTPConnectionPool], sockets: WeakSet[socket.socket]) -> type[Any]:
+def _telling(pool: type[HTTPConnectionPool], opened: Callable[[socket.socket], None]) -> type[Any]:
+    """The pool class, with connections that tell when their socket is open."""
     kind = cast("type[HTTPConnection]", pool.ConnectionCls)
 
     class Connection(kind):  # type: ignore[misc, valid-type]
         def connect(self) -> None:
             super().connect()
-            sockets.add(self.sock)
+            opened(self.sock)
 
     return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
 
-def shut(one: socket.socket) -> None:
+def _shut(one: socket.socket) -> None:
     """Wakes whoever reads from the socket; TLS or not, from any thread."""
     with contextlib.suppress(OSError):  # it may have ended by itself
         socket.socket.shutdown(one, socket.SHUT_RDWR)

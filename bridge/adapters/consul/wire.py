@@ -112,7 +112,7 @@ class Wire:
         if index := response.headers.get("X-Consul-Index"):
             found[c.CONSUL_INDEX] = int(index)
         try:
-            if status >= 400 and status != 404:  # what a 404 means is the callback's to say
+            if status >= 300 and status != 404:  # what a 404 means is the callback's to say
                 raise refusal(request.operation, status, response.body)
             result = callback(response)
             if request.operation == "get":
@@ -160,7 +160,7 @@ class Wire:
 
 
 def refusal(operation: str, status: int, body: Any) -> AdapterError:
-    """Our error for an HTTP status of 400 or more. The body is looked at, never kept."""
+    """Our error for an HTTP status of 300 or more. The body is looked at, never kept."""
     kind = _BY_STATUS.get(status)
     text = body if isinstance(body, str) else ""
     # A transaction answers 409 also for a missing right.
@@ -171,7 +171,7 @@ def refusal(operation: str, status: int, body: Any) -> AdapterError:
     elif status == 500 and any(sign in text for sign in _OUTAGE):
         kind = errors.Unavailable
     elif kind is None:
-        kind = errors.ServerFailed if status >= 500 else errors.InvalidRequest
+        kind = errors.InvalidRequest if 400 <= status < 500 else errors.ServerFailed
     return kind(f"{SYSTEM} {operation}", code=str(status))
 
 

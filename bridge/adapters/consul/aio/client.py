@@ -119,6 +119,7 @@ class AsyncTracedHTTPClient(HTTPClient):  # type: ignore[misc]
                 headers=headers,
                 data=data,
                 timeout=self._deadline(params, timeout),
+                allow_redirects=False,
             ) as answer:
                 body = await answer.read() if raw else await answer.text("utf-8")
             response = Response(answer.status, answer.headers, body)

@@ -1,6 +1,7 @@
 import contextlib
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
@@ -20,6 +21,7 @@ from bridge.adapters.errors import (
     InvalidRequest,
     LeaseLost,
     NotFound,
+    ServerFailed,
     TlsRefused,
     Unauthenticated,
     Unavailable,
@@ -146,6 +148,25 @@ def test_close_ends_a_call_under_way(proxy, connect):
     thread.join(5)
     assert time.monotonic() - began < 1
     assert errors
+
+
+def test_a_redirect_is_not_followed_with_our_token(agent, connect):
+    class Redirect(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(307)
+            self.send_header("Location", f"http://127.0.0.1:{agent.port}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Redirect)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with pytest.raises(ServerFailed):
+        ConfigStore(connect(server.server_port)).get("config/a")
+    server.shutdown()
+    server.server_close()
 
 
 def test_sessions_leave_no_id_in_trace_or_error(connection, telemetry, canaries):
