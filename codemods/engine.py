@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import time
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -67,7 +68,15 @@ def rewrite(
         return Rewrite(source, ())
     result = _apply(file, decided)
     findings = _findings(file, decided, options)
-    return Rewrite(source if result == text.text else text.encode(result), findings)
+    changed = source if result == text.text else text.encode(result)
+    return Rewrite(changed, findings, _seconds(decided))
+
+
+def _seconds(decided: list[_Decision]) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for one in decided:
+        seconds[one.code] = seconds.get(one.code, 0.0) + one.seconds
+    return seconds
 
 
 def _flow(source: Source, module: str, is_package: bool, known: Facts) -> Flow:
@@ -87,6 +96,7 @@ class _Decision:
     applied: bool = False
     consumed: _Decision | None = None
     edits: list[Edit] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def code(self) -> str:
@@ -160,11 +170,13 @@ def _decide(site: Site) -> _Decision:
     if found is None:
         return _Decision(site, None, _unknown(site))
     rule, handler = found
+    started = time.perf_counter()
     try:
         outcome = handler(site)
     except CannotRewrite as error:
         outcome = Report(f"not rewritten: {error}", rule.rule.title)
-    return _Decision(site, rule, outcome or _unknown(site))
+    seconds = time.perf_counter() - started
+    return _Decision(site, rule, outcome or _unknown(site), seconds=seconds)
 
 
 _CUSTOM = Report(

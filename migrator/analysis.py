@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -27,6 +28,7 @@ class Analysis:
     problems: list[Problem] = field(default_factory=list)
     order: list[str] = field(default_factory=list)  # in which to write `after`
     seconds: dict[str, float] = field(default_factory=dict)  # of CPU, by phase
+    rule_seconds: Counter[str] = field(default_factory=Counter)
 
     def count(self, *fates: Fate) -> int:
         """How many findings have one of these fates."""
@@ -173,6 +175,7 @@ def _rewrite(
         ):
             if problem := rewriting.as_problem(outcome):
                 result.problems.append(problem)
+            result.rule_seconds.update(outcome.seconds)
             if outcome.findings:
                 result.findings[outcome.path] = outcome.findings
                 result.sources[outcome.path] = sources[outcome.path]

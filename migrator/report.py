@@ -110,10 +110,13 @@ def hint(analysis: Analysis, *, unsafe: bool) -> Iterator[str]:
 
 
 def timings(analysis: Analysis, writing: float = 0.0) -> Iterator[str]:
-    """CPU seconds of each phase."""
+    """CPU seconds of each phase; seconds of each rule."""
     yield "CPU seconds:"
     for phase, seconds in {**analysis.seconds, "write": writing}.items():
         yield f"  {seconds:8.3f}  {phase}"
+    yield "Seconds in each rule:"
+    for code, seconds in analysis.rule_seconds.most_common():
+        yield f"  {seconds:8.3f}  {code}"
 
 
 def rule_table(rules: Sequence[Rule]) -> Iterator[str]:

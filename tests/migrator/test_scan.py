@@ -118,5 +118,7 @@ def test_no_path_is_an_error_that_says_what_to_do(project):
     assert "`.` is the folder you are in" in result.stderr
 
 
-def test_timings(project):
-    assert "discover" in run("scan", "--timings", ".").stderr
+def test_timings_by_phase_and_rule(project):
+    told = run("scan", "--timings", ".").stderr
+    assert "discover" in told
+    assert "JO201" in told
