@@ -29,21 +29,33 @@ def is_candidate(source: bytes) -> bool:
     return any(needle in source for needle in NEEDLES)
 
 
+_IMPORT = re.compile(
+    r"(?:^|[;:])[ \t]*(?:import[ \t]+(?P<plain>[^\n;]+)"
+    r"|from[ \t]+(?P<dots>\.*)[ \t]*(?P<base>[\w.]*)[ \t]+import[ \t]*"
+    r"(?P<names>\([^)]*\)|[^\n;]+))",
+    re.MULTILINE,
+)
+_COMMENT = re.compile(r"#[^\n]*")
+
+
 @lru_cache(maxsize=4096)
 def imported_modules(source: bytes, *, module: str, is_package: bool) -> frozenset[str]:
     """The absolute names of the modules this file may import (`from a import b` gives a and a.b).
 
-    Raises `Unreadable`.
+    A search, no parse: what a docstring says is taken for an import too.
     """
     package = module if is_package else module.rpartition(".")[0]
+    text = _COMMENT.sub("", source.decode("utf-8", "replace").replace("\r\n", "\n"))
     found: set[str] = set()
-    for node in ast.walk(Source(source).tree):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = absolute(node, package)
-            found.add(base)
-            found.update(f"{base}.{alias.name}" if base else alias.name for alias in node.names)
+    for match in _IMPORT.finditer(text.replace("\\\n", " ")):
+        if plain := match["plain"]:
+            found.update(name.split()[0] for name in plain.split(",") if name.strip())
+            continue
+        base = absolute(match["base"], len(match["dots"]), package)
+        found.add(base)
+        names = match["names"].strip("() \t\n").split(",")
+        words = (name.split()[0] for name in names if name.strip())
+        found.update(f"{base}.{word}" if base else word for word in words)
     return frozenset(found)
 
 
@@ -60,7 +72,10 @@ def rewrite(
 ) -> Rewrite:
     """Rewrite one file. Raises `Unreadable` where the text is no Python we can change safely."""
     text = Source(source)
+    text.place_f_string_fields()
     flow = _flow(text, module, is_package, facts)
+    if not (flow.symbols or flow.members or is_candidate(source)):
+        return Rewrite(source, ())
     file = File(text, flow, path=path, options=options)
     decided = [_decide(site) for site in sites.find(file)]
     origins.link((one.site, one.outcome) for one in decided)

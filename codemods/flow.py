@@ -23,6 +23,7 @@ from typing import Any
 
 from codemods import legacy
 from codemods.model import Fact, Facts
+from codemods.source import children
 
 UNKNOWN = Fact("")
 OTHER = Fact("other")  # known not to be legacy
@@ -80,22 +81,14 @@ class Flow:
         self._stars: list[str] = []
         self._foreign = False
         self._wild = {key[key.index("?") :]: fact for key, fact in known.items() if "?" in key}
-        self._imports_legacy = any(
-            legacy.is_legacy(name)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Import | ast.ImportFrom)
-            for name in _imported_names(node)
-        )
-        self._telling = any(
-            isinstance(node, ast.Attribute)
-            and (node.attr in legacy.TELLTALE or node.attr in legacy.TELLTALE_WHEN_NAMED)
-            for node in ast.walk(tree)
-        )
+        index = _Index(tree)
+        self._hints, self._outer = index.hints, index.outer
+        self._imports_legacy = index.imports_legacy
         for _ in range(_ROUNDS):
-            before = dict(self.own)
+            self._read: dict[str, Fact | None] = {}
             self._run()
-            if self.own == before:
-                break
+            if all(self._look(key) == fact for key, fact in self._read.items()):
+                break  # whatever the walk relied on is still so
 
     def kind(self, node: ast.AST) -> str:
         """The kind of an expression as one word, "" where it is nothing of ours."""
@@ -106,6 +99,11 @@ class Flow:
 
     def fact(self, key: str) -> Fact | None:
         """What is known under a key, here or from other modules."""
+        found = self._look(key)
+        self._read.setdefault(key, found)
+        return found
+
+    def _look(self, key: str) -> Fact | None:
         found = self.own.get(key) or self.known.get(key)
         return self._wild.get(key) if found is None and key[:1] == "?" else found
 
@@ -189,8 +187,7 @@ class Flow:
         self._stars.clear()
         scope = Scope(self.module, self.tree, None)
         self.scopes = {self.tree: scope}
-        if self._telling:
-            scope.hints = _hints(self.tree.body)
+        scope.hints = self._hints.get(self.tree, {})
         self._block(self.tree.body, scope)
         while self._pending:
             node, outer = self._pending.pop(0)
@@ -207,7 +204,7 @@ class Flow:
                 self._children(statement, scope)
 
     def _children(self, node: ast.AST, scope: Scope) -> None:
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             if isinstance(child, ast.expr):
                 self.expression(child, scope)
             elif isinstance(child, ast.stmt):
@@ -302,7 +299,7 @@ class Flow:
                 scope.values[root] = name(root)
 
     def _import_from(self, node: ast.ImportFrom, scope: Scope) -> None:
-        base = absolute(node, self.package)
+        base = absolute(node.module or "", node.level, self.package)
         self._note_foreign(base)
         for alias in node.names:
             if alias.name == "*":
@@ -352,10 +349,8 @@ class Flow:
             scope.owner = outer.qualified
         self.scopes[node] = scope
         body: list[ast.stmt] = [] if lambda_ else node.body  # type: ignore[assignment]
-        scope.hints = _hints(body) if self._telling and not self._foreign else {}
-        for inner in _statements(body):
-            if isinstance(inner, ast.Global | ast.Nonlocal):
-                scope.outer.update(inner.names)
+        scope.hints = {} if self._foreign else self._hints.get(node, {})
+        scope.outer.update(self._outer.get(node, ()))
         self._parameters(node, scope, outer)
         if lambda_:
             self.expression(node.body, scope)  # type: ignore[arg-type]
@@ -879,13 +874,13 @@ class Flow:
         return UNKNOWN
 
 
-def absolute(node: ast.ImportFrom, package: str) -> str:
-    """The absolute name of the module an `import from` names."""
-    if not node.level:
-        return node.module or ""
+def absolute(module: str, level: int, package: str) -> str:
+    """The absolute name of the module that `from module import` means, with `level` dots."""
+    if not level:
+        return module
     parts = package.split(".") if package else []
-    kept = parts[: len(parts) - (node.level - 1)] if node.level > 1 else parts
-    return ".".join([*kept, *([node.module] if node.module else [])])
+    kept = parts[: len(parts) - (level - 1)] if level > 1 else parts
+    return ".".join([*kept, *([module] if module else [])])
 
 
 def _detail(owner: Fact, member: str) -> str:
@@ -1013,37 +1008,67 @@ def _is_accessor(node: FunctionNode) -> bool:
     return _has_decorator(node.decorator_list, "setter", "deleter", "getter")
 
 
-def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """All statements of a function, without those of functions and classes inside it."""
-    todo = list(body)
-    while todo:
-        statement = todo.pop()
-        yield statement
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
-        for child in ast.iter_child_nodes(statement):
-            if isinstance(child, ast.stmt):
-                todo.append(child)
-            elif isinstance(child, ast.ExceptHandler | ast.match_case):
-                todo.extend(child.body)
+class _Index:
+    """What every walk asks of the module, found in one pass before the first.
+
+    `hints`: for the module and each function the names on which it, or a function inside, calls
+    a method that only OpenTracing has. `outer`: the global and nonlocal names of each function.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.hints: dict[ast.AST, dict[str, str]] = {}
+        self.outer: dict[ast.AST, list[str]] = {}
+        self.imports_legacy = False
+        todo: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(tree, (tree,))]
+        while todo:
+            node, owners = todo.pop()
+            enter = _INDEXED.get(node.__class__)
+            if enter is not None:
+                owners = enter(self, node, owners)
+            todo += [(child, owners) for child in children(node)]
+
+    def _attribute(self, node: Any, owners: tuple[ast.AST, ...]) -> tuple[ast.AST, ...]:
+        if isinstance(node.value, ast.Name) and (kind := _hint(node.attr, node.value.id)):
+            for owner in owners:
+                self.hints.setdefault(owner, {})[node.value.id] = kind
+        return owners
+
+    def _function(self, node: Any, owners: tuple[ast.AST, ...]) -> tuple[ast.AST, ...]:
+        return (*owners, node)
+
+    def _class(self, node: Any, owners: tuple[ast.AST, ...]) -> tuple[ast.AST, ...]:
+        return ()
+
+    def _names(self, node: Any, owners: tuple[ast.AST, ...]) -> tuple[ast.AST, ...]:
+        if owners:
+            self.outer.setdefault(owners[-1], []).extend(node.names)
+        return owners
+
+    def _import(self, node: Any, owners: tuple[ast.AST, ...]) -> tuple[ast.AST, ...]:
+        if any(legacy.is_legacy(one) for one in _imported_names(node)):
+            self.imports_legacy = True
+        return owners
 
 
-def _hints(body: Iterable[ast.stmt]) -> dict[str, str]:
-    """Names on which a method is called that only OpenTracing has."""
-    hints: dict[str, str] = {}
-    for statement in body:
-        if isinstance(statement, ast.ClassDef):
-            continue
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                kind = legacy.TELLTALE.get(node.attr)
-                if kind is None and node.attr in legacy.TELLTALE_WHEN_NAMED:
-                    kind = legacy.TELLTALE_WHEN_NAMED[node.attr]
-                    if kind != "span" or not node.value.id.lower().endswith(kind):
-                        kind = None
-                if kind is not None and node.value.id not in ("self", "cls"):
-                    hints.setdefault(node.value.id, kind)
-    return hints
+_INDEXED: dict[type[ast.AST], Callable[..., tuple[ast.AST, ...]]] = {
+    ast.Attribute: _Index._attribute,
+    ast.FunctionDef: _Index._function,
+    ast.AsyncFunctionDef: _Index._function,
+    ast.ClassDef: _Index._class,
+    ast.Global: _Index._names,
+    ast.Nonlocal: _Index._names,
+    ast.Import: _Index._import,
+    ast.ImportFrom: _Index._import,
+}
+
+
+def _hint(attr: str, key: str) -> str | None:
+    if key in ("self", "cls"):
+        return None
+    kind = legacy.TELLTALE.get(attr)
+    if kind is None and legacy.TELLTALE_WHEN_NAMED.get(attr) == "span":
+        return "span" if key.lower().endswith("span") else None
+    return kind
 
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)

@@ -10,7 +10,7 @@ from codemods.edits import Edit, Part
 from codemods.flow import Flow
 from codemods.legacy import is_legacy
 from codemods.model import Options
-from codemods.source import Source, Span
+from codemods.source import Source, Span, children
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _TIGHT = (
@@ -141,7 +141,7 @@ class File:
         while todo:
             node = todo.pop()
             self.nodes.append(node)
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 self.parents[child] = node
                 todo.append(child)
 
