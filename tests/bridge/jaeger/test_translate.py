@@ -304,7 +304,7 @@ def test_a_batch_without_process_or_a_tag_without_key_is_refused() -> None:
 
 
 def test_remembered_keys_are_bounded() -> None:
-    from bridge.jaeger import translate as module
+    from bridge.jaeger import wire as module
 
     for number in range(3 * module._MAX_KEYS):
         span_of({f"key-{number}": 1}) if number % 97 == 0 else module._key(b"%d" % number)
