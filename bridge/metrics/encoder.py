@@ -294,17 +294,18 @@ class Encoder:
                 self._problems.report("duplicate series", metric.name)
                 continue
             series.seen = generation
-            if type(item) is not NumberPoint or item.exemplars or type(item.value) is not float:
+            if type(item) is not NumberPoint or item.exemplars:
                 append(self._other_point(known, series, metric, item))
                 continue
             _, start, now, value, _ = item
             if sums:
                 start = self._start(series, start, value) if metric.monotonic else start
             if now != time:
-                time, middle = now, wire.fixed64(3, now) + b"\x21"
+                time, middle = now, wire.fixed64(3, now)
             if start != series.head_start:
                 series.head, series.head_start = _head(series.attributes, start), start
-            append(series.head + middle + pack(value))
+            number = b"\x21" + pack(value) if type(value) is float else wire.number(4, value)
+            append(series.head + middle + number)
         return encoded
 
     def _first_seen(self, known: MetricSeries, attributes: Attributes) -> Series:

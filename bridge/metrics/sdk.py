@@ -33,6 +33,7 @@ from bridge.metrics.problems import Problems
 from bridge.metrics.registry import LOOP
 
 MOST_EXEMPLARS = 16
+MOST_KEPT = 200_000  # series whose attributes are kept as tuples
 
 _reading: contextvars.ContextVar[bool] = contextvars.ContextVar("reading", default=False)
 
@@ -53,6 +54,7 @@ class BridgeReader(MetricReader):
         self._held_for_fork = False
         self._data: MetricsData | None = None
         self._exemplars: dict[int, _Remembered] = {}
+        self._frozen: dict[int, tuple[Any, points.Attributes]] = {}
 
     def read(self) -> MetricsData | None:
         """Collects now. None without metrics, before a provider has the reader, or in a loop."""
@@ -86,6 +88,16 @@ class BridgeReader(MetricReader):
         if known is None or known.attributes is not point.attributes:
             return ()
         return known.found
+
+    def attributes(self, point: Any) -> points.Attributes:
+        """A point's attributes as a tuple; made once for each series, whose dict stays the same."""
+        key = id(point.attributes)
+        known = self._frozen.get(key)
+        if known is None or known[0] is not point.attributes:
+            if len(self._frozen) >= MOST_KEPT:
+                self._frozen.clear()
+            known = self._frozen[key] = (point.attributes, frozen(point.attributes))
+        return known[1]
 
     def _remember(self, data: MetricsData) -> None:
         kept: dict[int, _Remembered] = {}
@@ -132,7 +144,7 @@ class BridgeReader(MetricReader):
     def after_fork_in_child(self) -> None:
         self._lock = threading.Lock()
         self._held_for_fork = False
-        self._exemplars = {}
+        self._exemplars, self._frozen = {}, {}
 
 
 class _Remembered:
@@ -213,7 +225,10 @@ def _metric(metric: Any, scope: Scope) -> points.Metric | None:
     )
 
 
-def _exemplars(point: Any, reader: BridgeReader) -> list[points.Exemplar]:
+def _exemplars(point: Any, reader: BridgeReader) -> Sequence[points.Exemplar]:
+    found = reader.exemplars(point)
+    if not found:
+        return ()
     return [
         points.Exemplar(
             item.value,
@@ -222,13 +237,13 @@ def _exemplars(point: Any, reader: BridgeReader) -> list[points.Exemplar]:
             item.span_id.to_bytes(8, "big") if item.span_id else b"",
             frozen(item.filtered_attributes),
         )
-        for item in reader.exemplars(point)
+        for item in found
     ]
 
 
 def _number(point: NumberDataPoint, reader: BridgeReader) -> points.NumberPoint:
     return points.NumberPoint(
-        frozen(point.attributes),
+        reader.attributes(point),
         point.start_time_unix_nano or 0,
         point.time_unix_nano,
         point.value,
@@ -238,7 +253,7 @@ def _number(point: NumberDataPoint, reader: BridgeReader) -> points.NumberPoint:
 
 def _histogram(point: HistogramDataPoint, reader: BridgeReader) -> points.HistogramPoint:
     return points.HistogramPoint(
-        frozen(point.attributes),
+        reader.attributes(point),
         point.start_time_unix_nano or 0,
         point.time_unix_nano,
         point.count,
@@ -255,7 +270,7 @@ def _exponential(
     point: ExponentialHistogramDataPoint, reader: BridgeReader
 ) -> points.ExponentialPoint:
     return points.ExponentialPoint(
-        frozen(point.attributes),
+        reader.attributes(point),
         point.start_time_unix_nano or 0,
         point.time_unix_nano,
         point.count,
