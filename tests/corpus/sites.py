@@ -55,22 +55,48 @@ def sites(source: bytes) -> list[Site]:
     tree = ast.parse(source)
     bound: dict[str, str] = {}  # by legacy imports
     other: set[str] = set()  # by other imports
+    own: set[str] = set()  # methods that the file defines itself
     found: list[Site] = []
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
             found.extend(_imported(node, bound, other))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            own.add(node.name)
     if not found:
         return []
-    other -= bound.keys()
-    inner: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Name, ast.Attribute)) and node not in inner:
-            chain = _chain(node)
-            inner.update(_parts(node))
-            name = _legacy_name(chain, bound, other)
-            if name:
-                found.append(Site(node.lineno, node.col_offset + 1, name))
+    names = _Names(bound, other - bound.keys(), own)
+    found.extend(_used(tree, names, frozenset()))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    bound: dict[str, str]
+    other: set[str]
+    own: set[str]
+
+
+def _used(node: ast.AST, names: _Names, hidden: frozenset[str]) -> Iterator[Site]:
+    """The sites below a node; `hidden` are parameters that take a legacy name for themselves."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        every = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        inside = hidden | {argument.arg for argument in every}
+        for field, value in ast.iter_fields(node):
+            below = inside if field == "body" else hidden
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from _used(child, names, below)
+        return
+    if isinstance(node, ast.Name | ast.Attribute):
+        name = _legacy_name(_chain(node), names, hidden)
+        if name and (isinstance(node, ast.Attribute) or isinstance(node.ctx, ast.Load)):
+            yield Site(node.lineno, node.col_offset + 1, name)
+        while isinstance(node, ast.Attribute):  # the rest of a dotted name is the same site
+            node = node.value
+        if isinstance(node, ast.Name):
+            return
+    for child in ast.iter_child_nodes(node):
+        yield from _used(child, names, hidden)
 
 
 def _imported(
@@ -106,17 +132,12 @@ def _chain(node: ast.AST) -> list[str]:
             return ["", *reversed(parts)]
 
 
-def _parts(node: ast.AST) -> Iterator[ast.AST]:
-    """What a dotted name consists of; calls in it begin a chain of their own."""
-    while isinstance(node, ast.Attribute):
-        node = node.value
-        yield node
-
-
-def _legacy_name(chain: list[str], bound: dict[str, str], other: set[str]) -> str:
+def _legacy_name(chain: list[str], names: _Names, hidden: frozenset[str]) -> str:
     root, *rest = chain
-    if root in bound:
-        return ".".join((bound[root], *rest))
-    if rest and rest[-1] in METHODS and root not in other:
-        return ".".join(("?", rest[-1]))
-    return ""
+    if root in names.bound and root not in hidden:
+        return ".".join((names.bound[root], *rest))
+    if not rest or rest[-1] not in METHODS or root in names.other:
+        return ""
+    if root in ("self", "cls", "super") and len(rest) == 1 and rest[0] in names.own:
+        return ""  # a method of the project's own
+    return f"?.{rest[-1]}"
