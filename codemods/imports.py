@@ -16,13 +16,16 @@ def edits(file: File, editor: Editor, changes: Sequence[Change]) -> list[Edit]:
     gone = _unused(file, editor)
     wanted = sorted({one for change in changes for one in change.imports})
     tracer = any(change.module_tracer for change in changes)
-    lines = _lines(file, wanted, gone)
     made = _removals(file, gone)
-    if tracer:
-        made.append(_tracer(file, gone))
-    if not lines:
-        return made
-    return [*_insertion(file, gone, lines, made)]
+    plain = sorted({module for module, member, _ in wanted if not member})
+    grouped = _grouped(wanted)
+    made += _joined(file, grouped, gone)
+    lines = [(module, f"import {module}") for module in plain]
+    lines += [
+        (module, _from_line(file, module, names)) for module, names in sorted(grouped.items())
+    ]
+    made = _insertion(file, gone, lines, made) if lines else [*made, *_blank_lines(file, gone)]
+    return [*made, _tracer(file, gone)] if tracer else made
 
 
 def _unused(file: File, editor: Editor) -> set[ast.alias]:
@@ -151,43 +154,71 @@ def _without(file: File, statement: ast.Import | ast.ImportFrom, left: list[ast.
     return Edit(Span(first.start, last.end), (glue.join(parts),))
 
 
-def _lines(file: File, wanted: Sequence[tuple[str, str, str]], gone: set[ast.alias]) -> list[str]:
-    """One line for each module to import from, sorted as isort does."""
-    plain = sorted({module for module, member, _ in wanted if not member})
+def _grouped(wanted: Sequence[tuple[str, str, str]]) -> dict[str, list[str]]:
+    """The members to import by module, sorted as isort does."""
     grouped: dict[str, list[str]] = {}
     for module, member, local in wanted:
         if member:
             name = member if local == member else f"{member} as {local}"
             grouped.setdefault(module, []).append(name)
-    lines = [f"import {module}" for module in plain]
-    for module in sorted(grouped):
-        names = sorted(set(grouped[module]), key=lambda name: (_order(name), name))
-        line = f"from {module} import {', '.join(names)}"
-        if len(line) > 99:
-            body = "".join(f"    {name},\n" for name in names)
-            line = f"from {module} import (\n{body})".replace("\n", file.source.newline)
-        lines.append(line)
-    return lines
+    return {module: sorted(set(names), key=_order) for module, names in grouped.items()}
 
 
-def _order(name: str) -> int:
-    if name.partition(" ")[0].isupper():
-        return 0
-    return 1 if name[0].isupper() else 2
+def _from_line(file: File, module: str, names: Sequence[str]) -> str:
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= 99:
+        return line
+    body = "".join(f"    {name},\n" for name in names)
+    return f"from {module} import (\n{body})".replace("\n", file.source.newline)
 
 
-def _insertion(file: File, gone: set[ast.alias], lines: list[str], made: list[Edit]) -> list[Edit]:
-    """Put the lines where the first legacy import went, or below the last import of the head."""
-    newline = file.source.newline
-    text = newline.join(lines) + newline
+def _joined(file: File, grouped: dict[str, list[str]], gone: set[ast.alias]) -> list[Edit]:
+    """Add names to imports from the same module that are there; they leave `grouped`."""
+    made = []
     for statement in file.source.tree.body:
-        if isinstance(statement, ast.Import | ast.ImportFrom) and any(
-            alias in gone for alias in statement.names
+        if (
+            not isinstance(statement, ast.ImportFrom)
+            or statement.level
+            or statement.module not in grouped
+            or any(alias in gone or alias.name == "*" for alias in statement.names)
         ):
-            start = file.source.line_start(file.source.span(statement).start)
-            if not file.source.text[start : file.source.span(statement).start].strip():
-                return [*made, Edit(Span(start, start), (text,))]
-            break
+            continue
+        names = grouped.pop(statement.module)
+        first, last = (file.source.span(statement.names[index]) for index in (0, -1))
+        old = [file.source.segment(alias) for alias in statement.names]
+        if "\n" in file.source.text[first.start : last.end]:
+            made.append(Edit(Span(last.end, last.end), (", " + ", ".join(names),)))
+            continue
+        merged = [*old, *names]
+        if old == sorted(old, key=_order):
+            merged.sort(key=_order)
+        made.append(Edit(Span(first.start, last.end), (", ".join(merged),)))
+    return made
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Constants before classes before functions."""
+    if name.partition(" ")[0].isupper():
+        return 0, name
+    return (1 if name[0].isupper() else 2), name
+
+
+def _insertion(
+    file: File, gone: set[ast.alias], lines: list[tuple[str, str]], made: list[Edit]
+) -> list[Edit]:
+    """Put the lines into the block of the first legacy import, or below the imports of the head."""
+    newline = file.source.newline
+    text = newline.join(line for _, line in lines) + newline
+    for block in _blocks(file):
+        first = next((one for one in block if gone.intersection(one.names)), None)
+        if first is not None:
+            sort = [one.module or "" for one in block if isinstance(one, ast.ImportFrom)]
+            if sort == sorted(sort, key=str.lower):
+                places = [_place(file, block, module, line) for module, line in lines]
+            else:
+                start = file.source.line_start(file.source.span(first).start)
+                places = [Edit(Span(start, start), (text,))]
+            return [*made, *places, *_blank_lines(file, gone, keep=block)]
     if (guarded := _guarded(file, gone)) is not None:
         span = file.source.span(guarded)
         glue = newline + file.source.indentation(span.start)
@@ -198,6 +229,56 @@ def _insertion(file: File, gone: set[ast.alias], lines: list[str], made: list[Ed
     if at == len(file.source.text) and not file.source.text.endswith(("\n", "\r")):
         text = newline + text
     return [*made, Edit(Span(at, at), (text, newline if blank else ""))]
+
+
+Import = ast.Import | ast.ImportFrom
+
+
+def _blocks(file: File) -> list[list[Import]]:
+    """The runs of import statements at the top level, one to a line, without gaps."""
+    blocks: list[list[Import]] = []
+    end = -1
+    for statement in file.source.tree.body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            start = file.source.span(statement).start
+            alone = not file.source.text[file.source.line_start(start) : start].strip()
+            if alone and statement.lineno == end + 1:
+                blocks[-1].append(statement)
+            elif alone:
+                blocks.append([statement])
+            end = statement.end_lineno or statement.lineno
+    return blocks
+
+
+def _place(file: File, block: list[Import], module: str, line: str) -> Edit:
+    """The sorted place of one new line among the imports of a block."""
+    source = file.source
+    text = line + source.newline
+    for statement in block:
+        is_from = isinstance(statement, ast.ImportFrom)
+        later = is_from and not statement.level and (statement.module or "") > module  # type: ignore[union-attr]
+        if (line.startswith("import ") and is_from) or later:
+            at = source.line_start(source.span(statement).start)
+            return Edit(Span(at, at), (text,))
+    at = source.line_end(source.span(block[-1]).end)
+    if at == len(source.text) and not source.text.endswith(("\n", "\r")):
+        return Edit(Span(at, at), (source.newline, line))
+    return Edit(Span(at, at), (text,))
+
+
+def _blank_lines(file: File, gone: set[ast.alias], keep: list[Import] | None = None) -> list[Edit]:
+    """The blank line below each block of imports that goes as a whole."""
+    source = file.source
+    made = []
+    blocks = _blocks(file)
+    for block in blocks[:-1]:
+        if block is keep or block == keep or not all(a in gone for one in block for a in one.names):
+            continue
+        start = source.line_end(source.span(block[-1]).end)
+        end = source.line_end(start)
+        if not source.text[start:end].strip() and start < end:
+            made.append(Edit(Span(start, end), ()))
+    return made
 
 
 def _guarded(file: File, gone: set[ast.alias]) -> ast.Import | ast.ImportFrom | None:

@@ -48,9 +48,9 @@ def index():
     return "hello"
 """,
             """\
+from flask import Flask
 from opentelemetry import trace
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
-from flask import Flask
 
 app = Flask(__name__)
 FlaskInstrumentor().instrument_app(app)

@@ -193,8 +193,8 @@ def test_the_old_exporters_service_name_moves_to_the_resource() -> None:
         from opentelemetry import trace
         {GRPC}
         from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
         trace.set_tracer_provider(TracerProvider(resource=Resource.create({{"service.name": "a"}})))
         exporter = OTLPSpanExporter(endpoint="http://j:4317", insecure=True)
