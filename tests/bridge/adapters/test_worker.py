@@ -158,6 +158,39 @@ def test_async_worker_has_the_same_life(supervisor):
     assert states(supervisor) == [State.UP, State.LOST, State.UP, State.STOPPED]
 
 
+def test_an_async_step_does_not_see_it_either(supervisor, telemetry):
+    seen = []
+
+    async def step():
+        seen.append(trace.get_current_span())
+        return 1.0
+
+    async def life():
+        with telemetry.tracer.start_as_current_span("request") as request:
+            worker = AsyncWorker(supervisor, step)
+            worker.start()
+            await asyncio.sleep(0.05)
+            await worker.stop()
+            assert trace.get_current_span() is request
+
+    asyncio.run(life())
+    assert seen == [trace.INVALID_SPAN]
+
+
+def test_an_async_worker_may_be_stopped_from_its_own_step(supervisor):
+    async def life():
+        async def step():
+            await worker.stop()
+            return 0.0
+
+        worker = AsyncWorker(supervisor, step)
+        worker.start()
+        await asyncio.sleep(0.05)
+        assert worker.state is State.STOPPED
+
+    asyncio.run(life())
+
+
 def test_backoff_grows_to_its_most_and_starts_again():
     backoff = Backoff(1.0, 4.0)
     pauses = [backoff.pause() for _ in range(5)]

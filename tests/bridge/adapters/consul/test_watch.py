@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from bridge.adapters.consul import ConfigStore, Put
-from bridge.adapters.consul.watch import Cursor
+from bridge.adapters.consul import ConfigStore, Entry, KeyEvent, Put
+from bridge.adapters.consul.watch import Cursor, KeyDiffer
 from bridge.adapters.errors import DeadlineExceeded, Unavailable
 from bridge.adapters.worker import State
 from tests.servers import consul
@@ -41,6 +41,29 @@ def test_an_index_that_falls_starts_from_nothing(before, given, after):
     cursor.index = before
     cursor.advance(given)
     assert cursor.index == after
+
+
+def entry(key, value, index):
+    return Entry(key, value, index, index)
+
+
+def test_what_is_told_is_decided_by_index_and_value():
+    changes = KeyDiffer()
+    assert changes({}) == []
+    assert changes({"a": entry("a", b"1", 5)}) == [KeyEvent("a", b"1", 5)]
+    assert changes({"a": entry("a", b"1", 5)}) == []
+    touched = {"a": entry("a", b"1", 6)}
+    assert changes(touched) == [KeyEvent("a", b"1", 6)]
+    restarted = {"a": entry("a", b"2", 6)}
+    assert changes(restarted) == [KeyEvent("a", b"2", 6)]
+    assert changes({}) == [KeyEvent("a", None, 6, deleted=True)]
+
+
+def test_events_come_in_the_order_of_the_changes():
+    changes = KeyDiffer()
+    changes({"old": entry("old", b"x", 1)})
+    now = {"a": entry("a", b"1", 9), "b": entry("b", b"1", 7)}
+    assert [event.key for event in changes(now)] == ["old", "b", "a"]
 
 
 def test_nothing_is_told_of_a_missing_key(store, prefix, seen):
