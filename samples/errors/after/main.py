@@ -16,11 +16,11 @@ class Declined(Exception):
 
 def charge(tracer, card, amount):
     with tracer.start_as_current_span('charge', attributes={'card': str(card[-4:])}) as span:
-        span.set_attribute('amount', str(amount))
+        span.set_attribute('amount', amount)
         span.set_attribute('currency', 'EUR')
         if card.startswith('4'):
             raise Declined('card ending in %s declined' % card[-4:])
-        span.add_event('charged', {'amount': str(amount), 'attempts': 1})
+        span.add_event('charged', {'amount': amount, 'attempts': 1})
 
 
 def checkout(tracer, card, amount):

@@ -14,5 +14,5 @@ def total(lines):
 def invoice(number, lines):
     with start_active_span('invoice', number=number) as span:
         amount = total(lines)
-        span.set_attribute('amount', str(amount))
+        span.set_attribute('amount', amount)
         return amount

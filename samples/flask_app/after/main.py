@@ -4,13 +4,13 @@ import time
 import urllib.error
 import urllib.request
 
+from flask import Flask, jsonify
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from flask import Flask, jsonify
 from werkzeug.serving import make_server
 
 app = Flask(__name__)

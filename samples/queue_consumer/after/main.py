@@ -3,12 +3,11 @@ import queue
 import threading
 import time
 
-from opentelemetry import propagate, trace
+from opentelemetry import context, propagate, trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentracing import follows_from
 
 jobs = queue.Queue()
 
@@ -26,13 +25,13 @@ def consume(tracer):
         message = jobs.get()
         if message is None:
             break
-        producer = tracer.extract('text_map', message['headers'])
+        producer = propagate.extract(message['headers'], context=context.get_current())
         span = tracer.start_span(
             'consume',
-            references=[follows_from(producer)],
-            tags={'span.kind': 'consumer', 'job': message['job']},
+            context=producer, links=[trace.Link(trace.get_current_span(producer).get_span_context())],
+            attributes={'job': str(message['job'])}, kind=trace.SpanKind.CONSUMER,
         )
-        with tracer.scope_manager.activate(span, True):
+        with trace.use_span(span, end_on_exit=True):
             work(message['job'])
 
 
