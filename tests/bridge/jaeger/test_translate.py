@@ -303,16 +303,6 @@ def test_a_batch_without_process_or_a_tag_without_key_is_refused() -> None:
             translated(batch)
 
 
-def test_remembered_keys_are_bounded() -> None:
-    from bridge.jaeger import wire as module
-
-    for number in range(3 * module._MAX_KEYS):
-        span_of({f"key-{number}": 1}) if number % 97 == 0 else module._key(b"%d" % number)
-    module._key(b"x" * 10_000)
-    assert len(module._KEYS) <= module._MAX_KEYS
-    assert all(len(key) <= module._MAX_KEY_BYTES for key in module._KEYS)
-
-
 def test_hundreds_of_tags_keep_their_order() -> None:
     names = [item.key for item in span_of([(f"k{i}", i) for i in range(300)]).attributes]
     assert names == [f"k{i}" for i in range(300)]
