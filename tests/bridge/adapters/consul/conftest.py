@@ -10,7 +10,7 @@ import pytest
 
 from bridge.adapters.consul import ConfigStore, ConsulConnection, ConsulSettings, ServiceRegistry
 from tests.servers import consul
-from tests.servers.watchers import Telemetry
+from tests.servers.watchers import Canaries, Telemetry
 
 _numbers = itertools.count(1)
 
@@ -19,6 +19,11 @@ _numbers = itertools.count(1)
 def agent() -> Iterator[consul.Consul]:
     with consul.dev() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def no_token_leaks(canaries: Canaries) -> None:
+    canaries.watch("management token", consul.MANAGEMENT)
 
 
 @pytest.fixture

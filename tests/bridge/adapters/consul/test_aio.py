@@ -150,6 +150,17 @@ def test_a_half_open_connection(agent, run):
         run(proxy.port, test, timeout=0.3)
 
 
+@pytest.mark.parametrize(
+    ("params", "seconds"),
+    [([], 5), ([("index", 7), ("wait", "16s")], 5 + 16 + 1), ([("index", 7)], 5 + 300 + 18.75)],
+)
+def test_a_blocking_read_may_last_as_long_as_the_server_holds_it(run, params, seconds):
+    async def test(connection):
+        assert connection.client.http._deadline(params, None).total == seconds
+
+    run(free_port(), test)
+
+
 def test_a_cancelled_call_is_seen_as_such(agent, run, telemetry):
     with TcpProxy(agent.port) as proxy:
 

@@ -304,13 +304,17 @@ def put_when_it_can(store, key, value):
 
 def test_without_a_quorum_stale_reads_work_and_consistent_ones_do_not(servers, connect):
     put_when_it_can(ConfigStore(connect(servers[0].port)), "config/a", "1")
-    store = ConfigStore(connect(servers[2].port, timeout=2.0))
+    connection = connect(servers[2].port, timeout=2.0)
+    store, registry = ConfigStore(connection), ServiceRegistry(connection)
     wait_until(lambda: store.get("config/a", consistency="stale"))
     servers[0].kill()
     servers[1].kill()
     assert store.get("config/a", consistency="stale").text == "1"
+    assert registry.discover("consul", healthy=False, consistency="stale")
     with pytest.raises(Unavailable):
         store.get("config/a", consistency="consistent")
+    with pytest.raises(Unavailable):
+        registry.discover("consul", consistency="consistent")
 
 
 def test_a_lost_leader_is_a_short_outage(servers, connect):
