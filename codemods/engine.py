@@ -145,6 +145,7 @@ def _handlers() -> _Handlers:
             (re.compile(pattern, re.IGNORECASE), rule, handler)
             for pattern, handler in rule.strings.items()
         )
+    strings.sort(key=lambda one: len(one[0].pattern), reverse=True)  # the most telling first
     return _Handlers(members, symbols, guards, tuple(strings))
 
 
