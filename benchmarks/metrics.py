@@ -236,7 +236,7 @@ class Registries:
             encoder.begin(now)
             walk.begin()
             taken = [walk.take(collector, now, RESOURCE) for collector in collectors]
-            walk.finish(now)
+            walk.finish()
             assert all(taken)
             sizes = [len(request.body()) for request in encoder.finish()]
             encoder.delivered()

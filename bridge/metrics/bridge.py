@@ -236,7 +236,7 @@ class MetricsBridge:
         if data is not None:
             for resource, metric in otlp_metrics(data, self.reader):
                 self._encoder.add(metric, self._with_instance(resource))
-        self._walk.finish(now)
+        self._walk.finish()
         return self._encoder.finish()
 
     def _add_registry(self, now: int) -> None:

@@ -12,6 +12,7 @@ import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.samples import Sample
@@ -58,6 +59,23 @@ class Series:
         self.start = 0  # of our own making, after a reset that the source does not date
         self.last = 0.0
         self.seen = 0
+
+
+class Placed(Protocol):
+    """A metric, and where it belongs."""
+
+    @property
+    def resource(self) -> Resource: ...
+
+    @property
+    def scope(self) -> Scope: ...
+
+    @property
+    def frame(self) -> wire.Frame: ...
+
+
+def _series_key(metric: Placed, attributes: bytes) -> tuple[object, ...]:
+    return metric.resource, metric.scope, metric.frame.head, attributes
 
 
 class MetricSeries:
@@ -240,20 +258,25 @@ class Encoder:
         """Takes points that were encoded elsewhere (the walk, which keeps its own memory)."""
         self._parts.append(part)
 
-    def end(self, key: tuple[object, ...], part: Part) -> None:
-        """Ends a series with `part`, once, as soon as a push gets through."""
+    def end(self, metric: Placed, attributes: bytes) -> None:
+        """Ends a series: one point that says so, as soon as a push gets through."""
         if len(self._ended) < MOST_ENDED_SERIES:
-            self._ended[key] = part
+            point = wire.stale_point(metric.frame.kind, self._now, attributes)
+            part = Part(metric.resource, metric.scope, metric.frame, [point])
+            self._ended[_series_key(metric, attributes)] = part
 
-    def alive(self, key: tuple[object, ...]) -> None:
+    def alive(self, metric: Placed, attributes: bytes) -> None:
         """The series is back before its end was sent."""
-        self._ended.pop(key, None)
+        if self._ended:
+            self._ended.pop(_series_key(metric, attributes), None)
 
     def finish(self) -> list[Request]:
         """The requests of this push, each within the size limit."""
-        for key, known in self._metrics.items():
+        for key, known in list(self._metrics.items()):
             if known.seen != self._generation or len(known.series) != self._count(known):
-                self._end_unseen(key, known)
+                self._end_unseen(known)
+                if not known.series:
+                    del self._metrics[key]
         parts = [*self._parts, *self._ended.values()]
         self._parts = []
         return list(self._requests(parts))
@@ -314,8 +337,7 @@ class Encoder:
         if kind is Kind.GAUGE:
             series.last = -math.inf  # nothing is below it: a gauge may fall
         known.series[attributes] = series
-        if self._ended:
-            self.alive((id(known), attributes))
+        self.alive(known, series.attributes)
         return series
 
     def _other_point(
@@ -350,14 +372,11 @@ class Encoder:
         generation = self._generation
         return sum(series.seen == generation for series in known.series.values())
 
-    def _end_unseen(self, key: tuple[object, ...], known: MetricSeries) -> None:
-        kind, generation = known.frame.kind, self._generation
+    def _end_unseen(self, known: MetricSeries) -> None:
+        generation = self._generation
         gone = [a for a, series in known.series.items() if series.seen != generation]
         for attributes in gone:
-            series = known.series.pop(attributes)
-            point = wire.stale_point(kind, self._now, series.attributes)
-            part = Part(known.resource, known.scope, known.frame, [point])
-            self.end((id(known), attributes), part)
+            self.end(known, known.series.pop(attributes).attributes)
 
     def _requests(self, parts: Iterable[Part]) -> Iterable[Request]:
         request, size = Request(), 0

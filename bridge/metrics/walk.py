@@ -77,9 +77,9 @@ class _Child:
 class _Instrument:
     """One registered instrument: its frame and its children."""
 
-    def __init__(self, collector: Any, resource: Resource) -> None:
+    def __init__(self, collector: Any, resource: Resource, scope: Scope) -> None:
         cls = type(collector)
-        self.resource = resource
+        self.resource, self.scope = resource, scope
         self.kind = _KINDS[cls]
         self.bounds: tuple[float, ...] = ()
         self.has_sum = True
@@ -134,7 +134,7 @@ class Walk:
             return False
         known = self._instruments.get(collector)
         if known is None or known.resource != resource:
-            known = self._instruments[collector] = _Instrument(collector, resource)
+            known = self._instruments[collector] = _Instrument(collector, resource, self._scope)
         try:
             points = self._points(collector, known, now)
         except (_Declined, AttributeError):
@@ -145,11 +145,12 @@ class Walk:
             self._encoder.add_part(Part(known.resource, self._scope, known.frame, points))
         return True
 
-    def finish(self, now: int) -> None:
+    def finish(self) -> None:
         """Ends the series of instruments that are registered no more."""
         for collector, known in list(self._instruments.items()):
             if known.pushed != self._push:
-                self._end(known, known.children, now)
+                for child in known.children.values():
+                    self._encoder.end(known, child.attributes)
                 del self._instruments[collector]
 
     def _points(self, collector: Any, known: _Instrument, now: int) -> list[bytes]:
@@ -161,10 +162,8 @@ class Walk:
         points: list[bytes] = []
         _LOOPS[known.kind](_Pass(self, collector._labelnames, known, children, now, points.append))
         if len(known.children) > len(children):
-            gone = {k: c for k, c in known.children.items() if k not in children}
-            self._end(known, gone, now)
-            for key in gone:
-                del known.children[key]
+            for key in [key for key in known.children if key not in children]:
+                self._encoder.end(known, known.children.pop(key).attributes)
         return points
 
     def remember(
@@ -177,14 +176,8 @@ class Walk:
         attributes = tuple((n, v) for n, v in zip(names, key, strict=True) if v != "")
         encoded = wire.attributes_of(known.kind, attributes)
         made = known.children[key] = _Child(child, encoded, known.length)
-        self._encoder.alive((id(known), key))
+        self._encoder.alive(known, encoded)
         return made
-
-    def _end(self, known: _Instrument, gone: Mapping[tuple[str, ...], _Child], now: int) -> None:
-        for key, child in gone.items():
-            point = wire.stale_point(known.kind, now, child.attributes)
-            part = Part(known.resource, self._scope, known.frame, [point])
-            self._encoder.end((id(known), key), part)
 
 
 def is_plain(collector: Any) -> bool:
@@ -347,7 +340,7 @@ class _Trial:
         self._walk.begin()
         for collector in list(registry._collector_to_names):
             self._way(self, collector)
-        self._walk.finish(self._now)
+        self._walk.finish()
         return b"".join(request.body() for request in self._encoder.finish())
 
     def walk(self, collector: Any) -> None:

@@ -84,6 +84,13 @@ def test_a_metric_that_is_gone_ends_all_its_series():
     assert pushes.push() == {}
 
 
+def test_what_is_gone_is_forgotten():
+    pushes = Pushes()
+    for number in range(5):
+        pushes.push(GaugeMetricFamily(f"level{number}", "", number))
+    assert len(pushes.encoder._metrics) == 1
+
+
 def test_an_end_that_was_not_delivered_is_said_again():
     pushes = Pushes()
     pushes.push(gauge(x=1, y=2))
@@ -96,6 +103,13 @@ def test_a_series_that_came_back_is_not_ended():
     pushes.push(gauge(x=1, y=2))
     pushes.push(gauge(x=1), delivered=False)
     assert points(pushes.push(gauge(x=1, y=5)))["y"].flags == 0
+
+
+def test_a_metric_that_came_back_is_not_ended():
+    pushes = Pushes()
+    pushes.push(gauge(x=1))
+    pushes.push(delivered=False)
+    assert points(pushes.push(gauge(x=5)))["x"].flags == 0
 
 
 def test_the_same_labels_twice_are_rejected_and_counted():

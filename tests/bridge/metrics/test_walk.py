@@ -29,7 +29,7 @@ def take(pushes: Pushes, way: Walk, *collectors):
     pushes.encoder.begin(pushes.now)
     way.begin()
     taken = [way.take(collector, pushes.now, walk.Resource()) for collector in collectors]
-    way.finish(pushes.now)
+    way.finish()
     found = metrics_in(decode(pushes.encoder.finish()))
     pushes.encoder.delivered()
     return taken, found
@@ -116,6 +116,18 @@ def test_an_unregistered_instrument_is_ended():
     take(pushes, way, gauge)
     assert only(take(pushes, way)[1]["level"].gauge.data_points).flags == 1
     assert take(pushes, way)[1] == {}
+
+
+def test_one_that_is_registered_again_is_not_ended():
+    pushes = Pushes()
+    way = walker(pushes)
+    take(pushes, way, Gauge("level", "", registry=None))
+    pushes.encoder.begin(pushes.now + 1)
+    way.begin()
+    way.finish()
+    pushes.encoder.finish()  # and nobody took it
+    (point,) = take(pushes, way, Gauge("level", "", registry=None))[1]["level"].gauge.data_points
+    assert point.flags == 0
 
 
 def test_random_registries_give_the_same_bytes_both_ways():
