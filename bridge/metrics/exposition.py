@@ -86,12 +86,8 @@ def _row(family: Family, sample: Any) -> Row:
     if sample.native_histogram is not None or not sample.name.startswith(family.name):
         raise ValueError(sample.name)
     labels = Labels((str(key), str(value)) for key, value in sample.labels.items())
-    found, exemplar = sample.exemplar, None
-    if found:
-        when = None if found.timestamp is None else float(found.timestamp)
-        exemplar = ShownExemplar(found.labels, float(found.value), when)
     suffix = sample.name[len(family.name) :]
-    return Row(suffix, labels, float(sample.value), exemplar, sample.timestamp)
+    return Row(suffix, labels, float(sample.value), sample.exemplar or None, sample.timestamp)
 
 
 def render(shown: Iterable[ShownFamily], format_: Format, problems: Problems) -> bytes:
@@ -201,14 +197,21 @@ def _timestamp(timestamp: Any, format_: Format) -> str:
     return f" {int(float(timestamp) * 1000)}"
 
 
+_WITH_EXEMPLARS = frozenset(
+    {("counter", "_total"), ("histogram", "_bucket"), ("gaugehistogram", "_bucket")}
+)
+
+
 def _exemplar(type_: str, suffix: str, exemplar: ShownExemplar) -> str:
-    """Nothing where OpenMetrics allows none, or where it is longer than OpenMetrics allows."""
-    allowed = {("counter", "_total"), ("histogram", "_bucket"), ("gaugehistogram", "_bucket")}
-    labels = exemplar.labels
-    if (type_, suffix) not in allowed:
+    """Nothing where OpenMetrics allows none, or for one that is too long, or is none."""
+    if (type_, suffix) not in _WITH_EXEMPLARS:
         return ""
-    if sum(len(key) + len(value) for key, value in labels.items()) > EXEMPLAR_CHARACTERS:
+    try:
+        labels, timestamp = exemplar.labels, exemplar.timestamp
+        if sum(len(key) + len(value) for key, value in labels.items()) > EXEMPLAR_CHARACTERS:
+            return ""
+        text = ",".join(f'{key}="{_escaped(value)}"' for key, value in sorted(labels.items()))
+        when = "" if timestamp is None else f" {float(timestamp):.3f}"
+        return f" # {{{text}}} {go_float(exemplar.value)}{when}"
+    except (AttributeError, TypeError, ValueError):
         return ""
-    text = ",".join(f'{key}="{_escaped(value)}"' for key, value in sorted(labels.items()))
-    when = "" if exemplar.timestamp is None else f" {exemplar.timestamp:.3f}"
-    return f" # {{{text}}} {go_float(exemplar.value)}{when}"

@@ -161,18 +161,21 @@ def is_stale(value: float) -> bool:
 
 
 def exemplar(found: Any, time: int) -> Exemplar | None:
-    """An OTLP exemplar: well-formed ids are decoded, everything else stays as attributes."""
+    """An OTLP exemplar: well-formed ids are decoded, all else stays. None for what is none."""
     if not found:
         return None
     if isinstance(found, LazyExemplar):
         trace_id, span_id = found.ids
         return Exemplar(found.value, nanoseconds(found.timestamp), trace_id, span_id)
-    labels = dict(found.labels)
+    try:
+        labels, value = dict(found.labels), float(found.value)
+        when = time if found.timestamp is None else nanoseconds(found.timestamp)
+    except (AttributeError, TypeError, ValueError):
+        return None
     trace_id = _take_id(labels, TRACE_ID_LABELS, 16)
     span_id = _take_id(labels, SPAN_ID_LABELS, 8)
-    when = nanoseconds(found.timestamp) if found.timestamp is not None else time
     attributes = tuple((str(key), str(value)) for key, value in labels.items())
-    return Exemplar(float(found.value), when, trace_id, span_id, attributes)
+    return Exemplar(value, when, trace_id, span_id, attributes)
 
 
 def _take_id(labels: dict[str, str], names: Sequence[str], width: int) -> bytes:

@@ -11,7 +11,7 @@ import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -70,10 +70,17 @@ class Labels:
         return Labels((*self.pairs, (name, value)))
 
 
-class ShownExemplar(NamedTuple):
-    labels: dict[str, str]
-    value: float
-    timestamp: float | None  # seconds
+class ShownExemplar(Protocol):
+    """What prometheus_client's exemplars have, and ours."""
+
+    @property
+    def labels(self) -> dict[str, str]: ...
+
+    @property
+    def value(self) -> float: ...
+
+    @property
+    def timestamp(self) -> Any: ...  # seconds, or None
 
 
 class Row(NamedTuple):
@@ -287,7 +294,7 @@ class _Rows:
             if self.seen is not None and self._is_duplicate(suffix, labels):
                 continue
             found = context.exemplars(point) if counter else ()
-            append(Row(suffix, labels, point.value, shown_exemplar(found[-1]) if found else None))
+            append(Row(suffix, labels, point.value, SdkExemplar(found[-1]) if found else None))
             if counter and self.created and point.start_time_unix_nano:
                 append(Row("_created", labels, point.start_time_unix_nano / 1e9))
 
@@ -317,12 +324,12 @@ class _Rows:
         if self.created and point.start_time_unix_nano:
             rows.append(Row("_created", labels, point.start_time_unix_nano / 1e9))
 
-    def _by_bucket(self, point: Any, bounds: Sequence[float]) -> dict[int, ShownExemplar]:
+    def _by_bucket(self, point: Any, bounds: Sequence[float]) -> dict[int, SdkExemplar]:
         found = self.context.exemplars(point)
         if not found:
             return {}
         latest = sorted(found, key=lambda item: item.time_unix_nano)
-        return {bisect_left(bounds, item.value): shown_exemplar(item) for item in latest}
+        return {bisect_left(bounds, item.value): SdkExemplar(item) for item in latest}
 
     def _is_duplicate(self, suffix: str, labels: Labels) -> bool:
         assert self.seen is not None
@@ -375,21 +382,39 @@ def value_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
-def shown_exemplar(item: Any) -> ShownExemplar:
-    """Ids win over attributes of their name; attributes come along if they fit."""
-    ids = {}
-    if item.trace_id:
-        ids["trace_id"] = f"{item.trace_id:032x}"
-    if item.span_id:
-        ids["span_id"] = f"{item.span_id:016x}"
-    extra = {
-        label_name(str(key), Translation.UNDERSCORES_WITH_SUFFIXES): value_text(value)
-        for key, value in (item.filtered_attributes or {}).items()
-    }
-    labels = {**extra, **ids}
-    if sum(len(key) + len(value) for key, value in labels.items()) > EXEMPLAR_CHARACTERS:
-        labels = ids
-    return ShownExemplar(labels, item.value, item.time_unix_nano / 1e9)
+class SdkExemplar:
+    """An exemplar of the SDK; formatted when its line is written, for there may be many."""
+
+    __slots__ = ("_item",)
+
+    def __init__(self, item: Any) -> None:
+        self._item = item
+
+    @property
+    def value(self) -> float:
+        return float(self._item.value)
+
+    @property
+    def timestamp(self) -> float:
+        return float(self._item.time_unix_nano / 1e9)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Ids win over attributes of their name; attributes come along if they fit."""
+        item, ids = self._item, {}
+        if item.trace_id:
+            ids["trace_id"] = f"{item.trace_id:032x}"
+        if item.span_id:
+            ids["span_id"] = f"{item.span_id:016x}"
+        if not item.filtered_attributes:
+            return ids
+        extra = {
+            label_name(str(key), Translation.UNDERSCORES_WITH_SUFFIXES): value_text(value)
+            for key, value in item.filtered_attributes.items()
+        }
+        labels = {**extra, **ids}
+        fits = sum(len(key) + len(value) for key, value in labels.items()) <= EXEMPLAR_CHARACTERS
+        return labels if fits else ids
 
 
 def classic_buckets(point: Any) -> tuple[list[float], list[int]]:

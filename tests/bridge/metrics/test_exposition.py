@@ -92,6 +92,12 @@ def test_an_exemplar_that_is_too_long_costs_only_itself():
     assert "c_total 1.0\n" in text_of(registry_of(found))
 
 
+@pytest.mark.parametrize("rubbish", ["text", 7, Exemplar(None, 1), Exemplar({"a": 1}, 1.0)])
+def test_an_exemplar_that_is_none_costs_only_itself(rubbish):
+    found = CounterMetricFamily("c", "C", 1, exemplar=rubbish)
+    assert "c_total 1.0\n" in text_of(registry_of(found))
+
+
 def test_a_native_sample_costs_only_itself_and_is_counted():
     problems = Problems()
     found = GaugeMetricFamily("g", "G", 1)

@@ -225,6 +225,14 @@ def test_exemplar_id_that_is_none_stays_an_attribute(bad):
     assert (item.trace_id, item.attributes) == (b"", (("trace_id", bad),))
 
 
+@pytest.mark.parametrize(
+    "rubbish", ["text", 7, PrometheusExemplar(None, 1), PrometheusExemplar({"a": 1}, "x")]
+)
+def test_an_exemplar_that_is_none_costs_only_itself(rubbish):
+    point = only(only(converted(CounterMetricFamily("c", "", 1, exemplar=rubbish))).points)
+    assert (point.value, list(point.exemplars)) == (1, [])
+
+
 def test_scope_labels_name_the_scope_and_leave_the_point():
     gauge = Gauge(
         "level",
