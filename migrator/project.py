@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import codemods
@@ -17,7 +16,6 @@ SOURCE_FOLDER = "src"
 PACKAGE = "__init__"
 LEGACY = frozenset(("jaeger_client", "opentelemetry", "opentracing"))
 STRUCTURE = frozenset(("", "class", "function", "instance", "name"))  # kinds that are not legacy
-WORD = re.compile(r"[A-Za-z_]\w*")
 MOST_ROUNDS = 20  # of facts; a chain of re-exports longer than this is cut off
 
 
@@ -172,7 +170,7 @@ def _learn(project: Project, name: str, said: Facts, news: _News) -> None:
             project.legacy.setdefault(owner, set()).add(tail)
         elif owner != name or not _leads_to_legacy(project, name, tail, fact):
             continue
-        project.words.setdefault(owner, set()).update(WORD.findall(tail))
+        project.words.setdefault(owner, set()).add(_word(tail))
         news.told.add(owner)
         if owner != name:
             news.addressed.add(owner)
@@ -264,14 +262,25 @@ def _within(name: str, module: str) -> bool:
 
 def _add_importers(project: Project, told: Iterable[str]) -> set[str]:
     """Read the files that may use what is known of `told`, and keep those that import it."""
-    wanted = {name: _needles(project, name) for name in told}
-    left = {m.path: n for n, m in project.modules.items() if n not in project.sources}
-    hits = search(left, lambda source: any(_uses(source, *n) for n in wanted.values()))
+    targets = [_target(project, name) for name in told]
+    folders = tuple({target.folder + os.sep for target in targets})
+    by_far: dict[bytes, list[_Target]] = {}
+    for target in targets:
+        by_far.setdefault(target.far, []).append(target)
+    near: dict[str, str] = {}
+    far: dict[str, str] = {}
+    for name, module in project.modules.items():
+        if name not in project.sources:
+            (near if module.path.startswith(folders) else far)[module.path] = name
+    hits = search(near, lambda source: any(target.may_be_near(source) for target in targets))
+    hits.sources |= search(far, lambda source: _may_be_far(source, by_far)).sources
+    names = near | far
+    wanted = set(told)
     added = set()
     for path, source in hits.sources.items():
-        name = left[path]
+        name = names[path]
         project.sources[name] = source
-        if wanted.keys().isdisjoint(_imports(project, name).values()):
+        if wanted.isdisjoint(_imports(project, name).values()):
             del project.sources[name], project.imports[name]
             project.problems.pop(name, None)
         else:
@@ -279,14 +288,41 @@ def _add_importers(project: Project, told: Iterable[str]) -> set[str]:
     return added
 
 
-def _needles(project: Project, name: str) -> tuple[bytes, tuple[bytes, ...]]:
-    """The module's own name, as its importers write it, and the names they may use of it."""
-    own = b"" if project.modules[name].is_package else name.rpartition(".")[2].encode()
-    return own, tuple(word.encode() for word in project.words.get(name, ()))
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What the text of a module's importers must hold: its own name in the folder it lives in,
+    elsewhere the folder's name as well, and in any case a name that it is known to bind."""
+
+    folder: str
+    near: bytes
+    far: bytes
+    words: tuple[bytes, ...]
+
+    def may_be_near(self, source: bytes) -> bool:
+        return self.near in source and any(word in source for word in self.words)
 
 
-def _uses(source: bytes, module: bytes, words: Iterable[bytes]) -> bool:
-    return module in source and any(word in source for word in words)
+def _may_be_far(source: bytes, by_far: Mapping[bytes, Sequence[_Target]]) -> bool:
+    for folder, targets in by_far.items():
+        if folder in source and any(target.may_be_near(source) for target in targets):
+            return True
+    return False
+
+
+def _target(project: Project, name: str) -> _Target:
+    module = project.modules[name]
+    folder = os.path.dirname(module.path)
+    outer = os.path.basename(folder)
+    own = "" if module.is_package else name.rpartition(".")[2]
+    far = own if outer == SOURCE_FOLDER else outer
+    words = tuple(word.encode() for word in project.words.get(name, ()))
+    return _Target(folder, own.encode(), far.encode(), words)
+
+
+def _word(tail: str) -> str:
+    """The name by which a fact is reached: `attr` of `.Class.attr`, `Class` of its parameters."""
+    names = [name for name in tail.partition("(")[0].split(".") if not name.startswith("__")]
+    return names[-1] if names else ""
 
 
 def _add_addressed(project: Project, addressed: Iterable[str]) -> set[str]:
