@@ -163,7 +163,9 @@ def _handler(site: Site) -> tuple[Registered, Handler] | None:
         return handlers.guards.get(site.file.kind(site.node))
     if site.owner is not None:
         kind = site.file.flow.members[site.node].kind
-        return handlers.members.get((kind, site.member)) or handlers.members.get((kind, "*"))
+        kinds = (kind, "span") if kind == "scope" else (kind,)  # a scope is the span afterwards
+        found = next((f for k in kinds if (f := handlers.members.get((k, site.member)))), None)
+        return found or handlers.members.get((kind, "*"))
     return _symbol_handler(handlers, site.construct)
 
 

@@ -80,6 +80,8 @@ class Flow:
         self._pending: list[tuple[FunctionNode | ast.Lambda, Scope]] = []
         self._stars: list[str] = []
         self._foreign = False
+        modules = {key.partition(".")[0] for key in (module, *known)}
+        self._own_roots = modules & (legacy.ROOTS.keys() - {"opentracing", "jaeger_client"})
         self._wild = {key[key.index("?") :]: fact for key, fact in known.items() if "?" in key}
         index = _Index(tree)
         self._hints, self._outer = index.hints, index.outer
@@ -96,6 +98,10 @@ class Flow:
         return what if what in INSTANCES or what.startswith("[]") else ""
 
     # Facts.
+
+    def is_legacy(self, qualified: str) -> bool:
+        """Whether a name lies in a legacy package that is not the project's own."""
+        return legacy.is_legacy(qualified) and legacy.root(qualified) not in self._own_roots
 
     def fact(self, key: str) -> Fact | None:
         """What is known under a key, here or from other modules."""
@@ -125,7 +131,7 @@ class Flow:
         if fact.kind in ("", "other", "foreign"):
             return
         if fact.kind == "name" and not (
-            legacy.is_legacy(fact.detail) or self.fact(fact.detail) is not None
+            self.is_legacy(fact.detail) or self.fact(fact.detail) is not None
         ):
             return
         if fact.kind == "name" and fact.detail == key:
@@ -135,7 +141,7 @@ class Flow:
     def resolve(self, qualified: str) -> Fact:
         """What an importable name is, through re-exports."""
         for _ in range(8):
-            if legacy.is_legacy(qualified):
+            if self.is_legacy(qualified):
                 canonical = legacy.canonical(qualified)
                 value = legacy.VALUES.get(canonical)
                 return Fact(value, canonical) if value else name(canonical)
@@ -174,7 +180,7 @@ class Flow:
     def legacy_base(self, cls: str) -> str:
         """The kind of the legacy class a project's class derives from, or ""."""
         for base in self._bases(cls):
-            if legacy.is_legacy(base):
+            if self.is_legacy(base):
                 return legacy.CLASSES.get(legacy.canonical(base), "legacy")
         return ""
 
@@ -316,7 +322,7 @@ class Flow:
             resolved
             if resolved.kind != "name"
             else name(qualified)
-            if legacy.is_legacy(qualified)
+            if self.is_legacy(qualified)
             else resolved
         )
 
@@ -466,7 +472,7 @@ class Flow:
         self.scopes[node] = body
         self._block(node.body, body)
         for key, value in body.values.items():
-            if value.kind != "name" or legacy.is_legacy(value.detail):
+            if value.kind != "name" or self.is_legacy(value.detail):
                 self.learn(f"{qualified}.{key}", value)
         scope.values[node.name] = name(qualified)
 
@@ -546,7 +552,7 @@ class Flow:
             self.learn(f"{owner.detail}.{target.attr}", value)
         elif owner.kind == "name":
             qualified = f"{owner.detail}.{target.attr}"
-            if legacy.is_legacy(qualified):
+            if self.is_legacy(qualified):
                 self.symbols[target] = legacy.canonical(qualified)
             else:
                 self.learn(qualified, value)
@@ -584,7 +590,7 @@ class Flow:
         value = self._lookup(node.id, scope)
         if value.kind == "name":
             resolved = self.resolve(value.detail)
-            if legacy.is_legacy(value.detail):
+            if self.is_legacy(value.detail):
                 self.symbols[node] = legacy.canonical(value.detail)
             return resolved
         if value.kind in INSTANCES and self._is_imported_value(node.id, value.detail):
@@ -592,7 +598,7 @@ class Flow:
         return value
 
     def _is_imported_value(self, key: str, qualified: str) -> bool:
-        return legacy.is_legacy(qualified) and any(
+        return self.is_legacy(qualified) and any(
             (alias.asname or alias.name) == key and legacy.canonical(target) in legacy.VALUES
             for alias, target in self.imports.items()
         )
@@ -618,7 +624,7 @@ class Flow:
                     )
             current = current.parent
         for star in self._stars:
-            if legacy.is_legacy(star) and key.isupper() and star.endswith(("tags", "logs")):
+            if self.is_legacy(star) and key.isupper() and star.endswith(("tags", "logs")):
                 return name(f"{star}.{key}")
             if self.fact(f"{star}.{key}") is not None:
                 return self.resolve(f"{star}.{key}")
@@ -632,14 +638,14 @@ class Flow:
         """What attribute `attr` of an `owner` is."""
         if owner.kind == "name":
             qualified = f"{owner.detail}.{attr}"
-            if legacy.is_legacy(qualified):
+            if self.is_legacy(qualified):
                 self.symbols[node] = legacy.canonical(qualified)
                 return self.resolve(qualified)
             resolved = self.resolve(qualified)
             found = self.fact(owner.detail)
             if resolved.kind == "name" and found is not None and found.kind == "class":
                 return self._class_member(owner.detail, attr) or resolved
-            if resolved.kind == "name" and legacy.is_legacy(resolved.detail):
+            if resolved.kind == "name" and self.is_legacy(resolved.detail):
                 self.symbols[node] = legacy.canonical(resolved.detail)
             return resolved
         if owner.kind in INSTANCES:
@@ -756,7 +762,7 @@ class Flow:
             attr = node.args[1]
             if isinstance(attr, ast.Constant) and isinstance(attr.value, str):
                 owner = args[0]
-                if owner.kind == "name" and legacy.is_legacy(f"{owner.detail}.{attr.value}"):
+                if owner.kind == "name" and self.is_legacy(f"{owner.detail}.{attr.value}"):
                     return UNKNOWN
                 return self.member(node, owner, attr.value, scope)
         if node.func.id == "next" and args and args[0].kind.startswith("[]"):
@@ -771,7 +777,7 @@ class Flow:
         keywords: dict[str | None, Fact],
         scope: Scope,
     ) -> Fact:
-        if legacy.is_legacy(qualified):
+        if self.is_legacy(qualified):
             canonical = legacy.canonical(qualified)
             return Fact(legacy.CALLS.get(canonical, ""), canonical)
         if qualified.partition(".")[0] in ("opentelemetry", *legacy.OTHER_TRACERS):
@@ -792,7 +798,7 @@ class Flow:
         told.update(keywords)
         for key, value in told.items():
             if key and (value.kind in INSTANCES or value.kind == "instance"):
-                detail = "" if legacy.is_legacy(value.detail) else value.detail
+                detail = "" if self.is_legacy(value.detail) else value.detail
                 self.learn(f"{function}({key})", Fact(value.kind, detail))
 
     def _subscript(self, node: ast.Subscript, scope: Scope) -> Fact:

@@ -38,7 +38,7 @@ def _unused(file: File, editor: Editor) -> set[ast.alias]:
     gone = set()
     for alias, target in file.flow.imports.items():
         statement = file.parents.get(alias)
-        if statement is None or not _is_legacy_import(alias, target):
+        if statement is None or not _is_legacy_import(file, alias, target):
             continue
         bound = alias.asname or alias.name.partition(".")[0]
         if alias.name == "*":
@@ -49,8 +49,9 @@ def _unused(file: File, editor: Editor) -> set[ast.alias]:
     return gone
 
 
-def _is_legacy_import(alias: ast.alias, target: str) -> bool:
-    return legacy.is_legacy(target) or (alias.name == "*" and legacy.is_legacy(f"{target}.x"))
+def _is_legacy_import(file: File, alias: ast.alias, target: str) -> bool:
+    star = alias.name == "*" and file.flow.is_legacy(f"{target}.x")
+    return file.flow.is_legacy(target) or star
 
 
 def _star_used(file: File, editor: Editor, module: str) -> bool:

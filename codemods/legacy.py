@@ -252,11 +252,16 @@ def canonical(name: str) -> str:
     return name
 
 
-def is_legacy(name: str) -> bool:
-    """Whether a qualified name lies in one of the legacy packages."""
+def root(name: str) -> str:
+    """The legacy package a qualified name lies in, or ""."""
     head = name
     while head:
         if head in ROOTS:
-            return True
+            return head
         head = head.rpartition(".")[0]
-    return False
+    return ""
+
+
+def is_legacy(name: str) -> bool:
+    """Whether a qualified name lies in one of the legacy packages."""
+    return bool(root(name))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from codemods.edits import Edit, Part
 from codemods.flow import Flow
-from codemods.legacy import is_legacy
 from codemods.model import Options
 from codemods.source import Source, Span, children
 
@@ -148,7 +147,7 @@ class File:
     def _is_optional(self) -> bool:
         """Whether the file gets along without the legacy library, and so without OpenTelemetry."""
         return any(
-            isinstance(self.parents[self.parents[alias]], ast.Try) and is_legacy(target)
+            isinstance(self.parents[self.parents[alias]], ast.Try) and self.flow.is_legacy(target)
             for alias, target in self.flow.imports.items()
             if alias in self.parents
         )

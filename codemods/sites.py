@@ -40,7 +40,7 @@ def _imports(file: File) -> Iterator[Site]:
         statement = file.parents.get(alias)
         if isinstance(statement, ast.ImportFrom) and alias.name == "*":
             target = f"{target}.*"
-        if legacy.is_legacy(target):
+        if file.flow.is_legacy(target):
             yield Site(file, alias, target)
 
 
