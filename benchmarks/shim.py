@@ -199,6 +199,15 @@ def to_the_wire() -> dict[str, list[float]]:
     return found
 
 
+def legacy_headers_only() -> dict[str, list[float]]:
+    """As jaeger-client: OTEL_PROPAGATORS names no W3C format."""
+    os.environ["OTEL_PROPAGATORS"] = "uber_trace_id"
+    try:
+        return api(inject_extract, sampled=True)
+    finally:
+        del os.environ["OTEL_PROPAGATORS"]
+
+
 def _jaeger_bytes(tracer: Any) -> Callable[[list[Any]], bytes]:
     process = jaeger_thrift.make_process("bench", tracer.tags, 1024)
 
@@ -322,6 +331,7 @@ def main() -> int:
         show("active span, unsampled", 0.6, api(active_span, sampled=False)),
         show("bare child, unsampled", 0.6, api(bare_child, sampled=False)),
         show("inject and extract", 1.0, api(inject_extract, sampled=True)),
+        show("inject and extract, legacy headers only", 1.0, legacy_headers_only()),
         show("active span to wire bytes", 0.25, to_the_wire()),
     ]
     rates = throughput()

@@ -69,7 +69,7 @@ class ContextScope(opentracing.Scope):  # type: ignore[misc]
         self._finish_on_close = finish_on_close
         self._previous = previous = get_current()
         context = Context(previous)
-        own = type(span) in _own_spans
+        own = type(span) is _own_span
         self._current = current = span if own else _otel_span(span, previous)
         # Context refuses changes; this one nobody else has seen yet, and a second copy costs
         _set(context, manager._key, self)
@@ -177,11 +177,12 @@ def leave(span: Any, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
 
 
 def know(kind: type) -> None:
-    """Tells of a class of legacy spans that are OpenTelemetry spans themselves."""
-    _own_spans.add(kind)
+    """Tells of the class of legacy spans, which are OpenTelemetry spans themselves."""
+    global _own_span
+    _own_span = kind
 
 
-_own_spans: set[type] = set()
+_own_span: type | None = None
 _set = dict.__setitem__
 
 

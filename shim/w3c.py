@@ -42,15 +42,15 @@ def write_traceparent(context: SpanContext, carrier: Any) -> None:
     carrier[_TRACEPARENT] = f"00-{trace_id}-{span_id}-0{context.flags & 1}"
     if context.trace_state:
         carrier[_TRACESTATE] = context.trace_state.to_header()
-    if context.baggage and w3c_wanted(_BAGGAGE):
+    if context._baggage and w3c_wanted(_BAGGAGE):
         carrier[_BAGGAGE] = _baggage_header(context.baggage)
 
 
 def read_traceparent(carrier: Any, legacy: SpanContext | None) -> SpanContext | None:
     """What the W3C headers add to `legacy`: the trace if that has none, else its tracestate, and
     the baggage items that it has not."""
-    if legacy is not None and legacy.has_trace:
-        if not hasattr(carrier, "__contains__"):
+    if legacy is not None and legacy.trace_id:
+        if type(carrier) is not dict and not hasattr(carrier, "__contains__"):
             return legacy
         if _TRACESTATE in carrier:
             native = _extract(carrier)

@@ -71,7 +71,11 @@ class TextCodec(Codec):
             raise InvalidCarrierException("carrier not a collection")
         trace, baggage, debug_id = self._format.read(carrier.items())
         if trace is not None:
-            return SpanContext(*span_context_from_string(trace), baggage, debug_id)
+            try:
+                trace_id, span_id, parent_id, flags = wire.parse_trace(trace)
+            except wire.WireError:  # may be a list, and else raises what it should
+                return SpanContext(*span_context_from_string(trace), baggage, debug_id)
+            return SpanContext(trace_id, span_id, parent_id, flags, baggage, debug_id)
         if not baggage and not debug_id:
             return None
         return SpanContext(None, None, None, None, baggage, debug_id)

@@ -124,7 +124,13 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
         The parent is `child_of` (span or context), else the active span, else the first of
         `references`. Times are unix seconds.
         """
-        parent = child_of or (None if ignore_active_span else self.active_span)
+        parent = child_of
+        if not parent and not ignore_active_span:  # `active_span`, without two calls
+            scope = self._scope_manager.active
+            if self._foreign_manager:
+                parent = innermost(scope)
+            else:
+                parent = None if scope is None else scope._span
         if type(parent) is Span:
             parent = parent.context
         elif parent is not None and type(parent) is not SpanContext:
@@ -181,10 +187,11 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
         codec = self.codecs.get(format)
         if codec is None:
             raise UnsupportedFormatException(format)
-        if isinstance(span_context, Span):
-            span_context = span_context.context
-        if type(span_context) is not SpanContext and not isinstance(span_context, SpanContext):
-            raise ValueError(f"Expecting Jaeger SpanContext, not {type(span_context)}")
+        if type(span_context) is not SpanContext:
+            if isinstance(span_context, Span):
+                span_context = span_context.context
+            if not isinstance(span_context, SpanContext):
+                raise ValueError(f"Expecting Jaeger SpanContext, not {type(span_context)}")
         try:
             codec.inject(span_context=span_context, carrier=carrier)
             if self._with_traceparent and format in _TEXT_FORMATS:
@@ -246,10 +253,15 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
         trace_id = _random.getrandbits(self.max_trace_id_bits) or 1
         flags = 0
         if parent is None or not parent.debug_id:
-            sampled, sampler_tags = self._sampled(trace_id, operation_name or "")
-            if sampled:
-                flags = SAMPLED
-                tags = {**tags, **sampler_tags} if tags else sampler_tags
+            # Legacy patches of HTTP clients see the exporter's calls too: each would make one more
+            if not get_current().get(_SUPPRESS_INSTRUMENTATION_KEY):
+                try:
+                    sampled, sampler_tags = self.sampler.is_sampled(trace_id, operation_name or "")
+                    if sampled:
+                        flags = SAMPLED
+                        tags = {**tags, **sampler_tags} if tags else sampler_tags
+                except Exception:
+                    logger.exception("Sampler failed, trace not sampled")
         elif self.is_debug_allowed(operation_name):
             flags = SAMPLED | DEBUG
             tags = {**(tags or {}), self.debug_id_header: parent.debug_id}
@@ -257,16 +269,6 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
         span_id = _random.getrandbits(64) or 1
         context = SpanContext(trace_id, span_id, None, flags, baggage)
         return context, tags
-
-    def _sampled(self, trace_id: int, operation_name: str) -> tuple[bool, dict[str, Any]]:
-        # Legacy patches of HTTP clients also see the exporter's calls; each would export the last.
-        if get_current().get(_SUPPRESS_INSTRUMENTATION_KEY):
-            return False, {}
-        try:
-            return self.sampler.is_sampled(trace_id, operation_name)
-        except Exception:
-            logger.exception("Sampler failed, trace not sampled")
-            return False, {}
 
     def _child(self, parent: SpanContext, span_id: int, parent_id: int | None) -> SpanContext:
         # the baggage dict is shared: nobody changes one in place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -147,30 +148,61 @@ class TestRun:
         assert names == ["child 0", "child 1", "child 2", "parent after", "parent before"]
         assert len({span.trace_id for span in spans}) == 5, "children drew the parent's ids"
 
-    @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["workers", "preloaded"])
-    def test_gunicorn_workers(self, receiver, preload):
-        gunicorn = shutil.which("gunicorn", path=os.path.dirname(sys.executable))
-        if gunicorn is None:
-            pytest.skip("gunicorn is not installed; pip install -e '.[dev]'")
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("gunicorn", "--workers", "2", "--bind", "{address}", "wsgi:application"),
+            ("gunicorn", "--preload", "--workers", "2", "--bind", "{address}", "wsgi:application"),
+            ("uvicorn", "--port", "{port}", "asgi:application"),
+            ("uvicorn", "--workers", "2", "--port", "{port}", "asgi:application"),
+        ],
+        ids=["gunicorn", "gunicorn preloaded", "uvicorn", "uvicorn workers"],
+    )
+    def test_web_servers(self, receiver, words):
         port = free_port()
-        words = [JAEGER2OTLP, "run", "--endpoint", receiver.http_endpoint, "--", gunicorn]
-        words += [*preload, "--workers", "2", "--bind", f"127.0.0.1:{port}"]
-        words += ["tests.shim.programs.wsgi:application"]
-        server = subprocess.Popen(
-            words,
-            env=environment(PYTHONPATH=os.getcwd()),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            wait_until(lambda: _get(port), 20, "gunicorn answers")
+        filled = [word.format(port=port, address=f"127.0.0.1:{port}") for word in words]
+        with _running(filled, receiver) as server:
+            wait_until(lambda: _get(port), 30, f"{words[0]} answers")
             for _ in range(8):
                 _get(port)
             receiver.wait_for_spans(9)
-        finally:
             server.send_signal(signal.SIGTERM)
-            assert server.wait(15) == 0
+            server.wait(20)
         assert {span.name for span in receiver.spans} == {"request"}
+
+    def test_celery_workers(self, receiver, tmp_path):
+        words = ["celery", "-A", "tasks", "worker", "--pool", "prefork", "-c", "2"]
+        words += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        with _running(words, receiver, BROKER=str(tmp_path)):
+            send = "import shim.auto, tasks\nfor n in range(6): tasks.work.delay(n)"
+            python("-c", send, PYTHONPATH=str(HERE), BROKER=str(tmp_path))
+            spans = receiver.wait_for_spans(6, 40)
+        assert {span.name for span in spans} == {f"work {number}" for number in range(6)}
+
+
+@contextlib.contextmanager
+def _running(words, receiver, **extra):
+    """A server of this environment under `jaeger2otlp run`, stopped by its pid."""
+    program = shutil.which(words[0], path=os.path.dirname(sys.executable))
+    if program is None:
+        pytest.skip(f"{words[0]} is not installed; pip install -e '.[dev]'")
+    server = subprocess.Popen(
+        [JAEGER2OTLP, "run", "--endpoint", receiver.http_endpoint, "--", program, *words[1:]],
+        env=environment(PYTHONPATH=str(HERE), **extra),
+        cwd=HERE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield server
+    finally:
+        if server.poll() is None:
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(15)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
 
 
 def _get(port: int) -> bool:
