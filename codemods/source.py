@@ -146,6 +146,8 @@ def _decode(data: bytes) -> tuple[str, str]:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     except SyntaxError as error:
+        if "invalid or missing" in str(error):
+            raise Unreadable("the bytes are not utf-8, and no coding cookie says what") from error
         raise Unreadable(f"unknown encoding: {error.msg}; fix the coding cookie") from error
     try:
         text = data.decode(encoding)

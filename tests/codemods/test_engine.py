@@ -1,0 +1,238 @@
+"""What the engine promises for any file: what it leaves, what it refuses, what it keeps."""
+
+from __future__ import annotations
+
+import pytest
+
+from codemods import Fact, Fate, Unreadable, is_candidate, module_facts
+from tests.codemods.helpers import check, check_noop, check_untouched, left, run
+
+WITH_SPAN = """\
+import opentracing
+
+
+def f():
+    with opentracing.tracer.start_active_span("a") as scope:
+        scope.span.set_tag("b", 1)
+"""
+
+
+def test_a_facade_with_legacy_names_is_untouched() -> None:
+    check_untouched(
+        """\
+        from app.logging import opentracing, tags
+        from app.logging.opentracing import log_kv, start_active_span
+
+        def f():
+            with start_active_span("a"):
+                opentracing.set_tag(tags.ERROR, True)
+                log_kv({"event": "x"})
+        """
+    )
+
+
+def test_a_local_class_with_legacy_names_is_untouched() -> None:
+    check_untouched(
+        """\
+        class Tracer:
+            def start_active_span(self, name):
+                return self
+
+            def inject(self, span, format, carrier):
+                pass
+
+        def f():
+            Tracer().start_active_span("a")
+        """
+    )
+
+
+def test_a_legacy_package_that_is_the_projects_own_is_untouched() -> None:
+    text = "from fastapi_opentracing import tracer\n\nprint(tracer)\n"
+    facts = {"fastapi_opentracing.other": Fact("class")}
+    result = run(text, facts=facts)
+    assert result.source.decode() == text
+    assert result.findings == ()
+
+
+def test_other_tracers_are_untouched() -> None:
+    check_untouched(
+        """\
+        import sentry_sdk
+
+        def f(span):
+            with sentry_sdk.start_span("a") as span:
+                span.set_tag("b", 1)
+        """
+    )
+
+
+def test_opentelemetry_code_is_untouched() -> None:
+    check_untouched(
+        """\
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+
+        def f():
+            with tracer.start_as_current_span("a") as span:
+                span.set_attribute("b", 1)
+        """
+    )
+
+
+def test_an_object_of_unknown_origin_is_reported() -> None:
+    result = check_noop(
+        """\
+        from elsewhere import get_tracer
+
+        with get_tracer().start_active_span("a") as scope:
+            pass
+        """
+    )
+    assert left(result) == ["3: opentracing.Tracer.start_active_span"]
+
+
+def test_what_is_done_with_a_span_waits_for_what_makes_it() -> None:
+    result = run(
+        """\
+import opentracing
+
+
+def f(tracer, options):
+    span = tracer.start_span(**options)
+    span.set_tag("a", 1)
+"""
+    )
+    assert b'span.set_tag("a", 1)' in result.source
+
+
+def test_facts_make_another_modules_tracer_known() -> None:
+    facts = module_facts(
+        b"import opentracing\ntracer = opentracing.global_tracer()\n",
+        module="lib.tracing",
+        is_package=False,
+        known={},
+    )
+    assert facts["lib.tracing.tracer"].kind == "tracer"
+    check_with = "from lib.tracing import tracer\n\nwith tracer.start_active_span('a'):\n    pass\n"
+    result = run(check_with, facts=facts)
+    assert b"tracer.start_as_current_span('a')" in result.source
+
+
+def test_facts_of_a_call_make_a_parameter_known() -> None:
+    facts = module_facts(
+        b"import opentracing\nfrom lib import work\nwork(opentracing.tracer.start_span('a'))\n",
+        module="app",
+        is_package=False,
+        known={},
+    )
+    assert facts["lib.work(0)"].kind == "span"
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+def test_newlines_are_kept(newline: str) -> None:
+    result = run(WITH_SPAN.replace("\n", newline))
+    text = result.source.decode()
+    assert "start_as_current_span" in text
+    assert text.replace(newline, "").find("\n") == -1
+    assert newline in text
+
+
+def test_a_byte_order_mark_is_kept() -> None:
+    result = run("\ufeff" + WITH_SPAN)
+    assert result.source.startswith(b"\xef\xbb\xbffrom opentelemetry")
+
+
+def test_another_encoding_is_kept() -> None:
+    from codemods import Options, rewrite
+
+    text = "# coding: latin-1\n# \xe9\n" + WITH_SPAN
+    source = text.encode("latin-1")
+    result = rewrite(source, path="a.py", module="a", is_package=False, facts={}, options=Options())
+    assert "# \xe9\n".encode("latin-1") in result.source
+    assert b"start_as_current_span" in result.source
+
+
+def test_tabs_and_comments_are_kept() -> None:
+    check(
+        "import opentracing\n\n\ndef f(s):\n\twith opentracing.tracer.start_active_span(\n"
+        "\t\t'a',  # name\n\t\tchild_of=None,  # none\n\t) as scope:  # go\n"
+        "\t\tscope.span.set_tag('b', 1)  # one\n",
+        "from opentelemetry import trace\n\ntracer = trace.get_tracer(__name__)\n\n\ndef f(s):\n"
+        "\twith tracer.start_as_current_span(\n\t\t'a',  # none\n\t) as span:  # go\n"
+        "\t\tspan.set_attribute('b', 1)  # one\n",
+    )
+
+
+def test_an_import_does_not_move_above_monkey_patching() -> None:
+    check(
+        """\
+        from gevent import monkey; monkey.patch_all()
+        import opentracing
+
+        opentracing.tracer.close()
+        """,
+        """\
+        from gevent import monkey; monkey.patch_all()
+        from opentelemetry import trace
+
+        trace.get_tracer_provider().shutdown()
+        """,
+    )
+
+
+def test_a_taken_name_is_not_shadowed() -> None:
+    check(
+        """\
+        import opentracing
+
+
+        def trace(context):
+            return opentracing.tracer.active_span
+        """,
+        """\
+        from opentelemetry import trace as otel_trace
+
+
+        def trace(context):
+            return otel_trace.get_current_span()
+        """,
+    )
+
+
+def test_suppressed_sites_are_left() -> None:
+    result = run(WITH_SPAN, suppressed=frozenset({(5, "")}))
+    assert b"start_active_span" in result.source
+    assert Fate.SUPPRESSED in {finding.fate for finding in result.findings}
+
+
+def test_select_and_ignore_take_prefixes() -> None:
+    assert {f.code for f in run(WITH_SPAN, select=frozenset({"JO3"})).findings} <= {"JO301"}
+    assert "JO301" not in {f.code for f in run(WITH_SPAN, ignore=frozenset({"JO3"})).findings}
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (b"print 'opentracing'\n", "Python 2"),
+        (b"def f(:\n", "syntax error"),
+        (b"# coding: no-such\nx\n", "encoding"),
+        (b"x = '\xff'\n", "utf-8"),
+        (b"x = 1\0\n", "NUL"),
+        (b"x = " + b"(" * 3000 + b")" * 3000 + b"\n", "nested"),
+        (b"#" * 6_000_000, "generated"),
+    ],
+    ids=["python2", "syntax", "cookie", "bytes", "nul", "nested", "huge"],
+)
+def test_what_cannot_be_read_is_refused_with_a_reason(source: bytes, reason: str) -> None:
+    from codemods import Options, rewrite
+
+    with pytest.raises(Unreadable, match=reason):
+        rewrite(source, path="a.py", module="a", is_package=False, facts={}, options=Options())
+
+
+def test_needles() -> None:
+    assert is_candidate(b"from opentracing import x")
+    assert is_candidate(b"def f(t): t.start_active_span('a')")
+    assert not is_candidate(b"import os")
