@@ -32,6 +32,10 @@ _CLIENT_VERSION = ("jaeger.version", "opencensus.exporterversion", "Jaeger-")
 
 EXIT_TIMEOUT_MILLIS = 5000
 
+# Four times OpenTelemetry's: our spans are made three times as fast, and a burst fills the queue
+# as much faster. Full of spans with three tags and a log it holds 9 MB.
+DEFAULT_CAPACITY = 8192
+
 _EXPORTERS = {
     "grpc": "opentelemetry.exporter.otlp.proto.grpc.trace_exporter",
     "http/protobuf": "opentelemetry.exporter.otlp.proto.http.trace_exporter",
@@ -63,10 +67,10 @@ def span_queue(
     """The queue before an exporter, which is made at the first export.
 
     What is None comes from OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE and
-    OTEL_BSP_SCHEDULE_DELAY (milliseconds), else 2048 spans, 512 spans, one second.
+    OTEL_BSP_SCHEDULE_DELAY (milliseconds), else 8192 spans, 512 spans, one second.
     """
     if capacity is None:
-        capacity = int(_number("OTEL_BSP_MAX_QUEUE_SIZE", 2048))
+        capacity = int(_number("OTEL_BSP_MAX_QUEUE_SIZE", DEFAULT_CAPACITY))
     if wake_at is None:
         wake_at = int(_number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", MAX_BATCH))
     if flush_interval is None:
