@@ -78,7 +78,7 @@ def _variables(file: File) -> dict[ast.AST, Variable]:
         group.values = [value for node in nodes if (value := _value(file, node)) is not None]
         if isinstance(first, ast.Name):
             group.name = _new_name(file, first, nodes)
-        if _opened_by_hand(file, group):
+        if _opened_by_hand(file, group) and (isinstance(first, ast.Name) or _closed(file, nodes)):
             group.token = f"{group.name}_token"
         for node in nodes:
             table[node] = group
@@ -90,12 +90,9 @@ def _key(file: File, node: ast.AST) -> object | None:
         if node.id not in file.bound:
             return None
         return (holder(file, node), node.id)
-    if (
-        isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "self"
-    ):
-        return (file.class_of(node), node.attr)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        owner = file.class_of(node) if node.value.id == "self" else node.value.id
+        return (owner, node.attr)
     return None
 
 
@@ -176,6 +173,15 @@ def _opened_by_hand(file: File, group: Variable) -> bool:
         for use in group.uses
     )
     return bool(calls) and not entered
+
+
+def _closed(file: File, nodes: list[ast.expr]) -> bool:
+    """Whether the file closes what it keeps in an attribute; others may do it elsewhere."""
+    return any(
+        isinstance(parent := file.parents[node], ast.Attribute)
+        and parent.attr in ("close", "__exit__")
+        for node in nodes
+    )
 
 
 def is_entered_later(file: File, group: Variable) -> bool:

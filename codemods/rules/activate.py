@@ -123,8 +123,6 @@ def _token(
     target = statement.targets[0]
     found = variable(site.file, target)
     if found is None or not found.token:
-        if found is not None:  # `with scope:` follows
-            return _later(site, change, call, span, found.name)
         raise CannotRewrite("the scope is kept where its closing cannot be followed")
     for use in found.uses:
         if isinstance(use, ast.Name) and use is not target:
@@ -132,20 +130,16 @@ def _token(
     change.replace_statement(
         statement,
         (found.name, " = ", span),
-        (found.token, " = ", *_attach(change, found_name(span))),
+        (found.token, " = ", *_attach(change, _named(span))),
     )
     return change
 
 
-def found_name(span: ast.expr) -> ast.expr:
+def _named(span: ast.expr) -> ast.expr:
     """The span once more; it is a name or an attribute and may be read twice."""
     if not isinstance(span, ast.Name | ast.Attribute):
         raise CannotRewrite("the span is the result of a call; give it a name first")
     return span
-
-
-def _later(site: Site, change: Change, call: ast.Call, span: ast.expr, name: str) -> Change:
-    raise CannotRewrite("the scope is made here and entered elsewhere")
 
 
 @rule.member("scope", "__enter__")

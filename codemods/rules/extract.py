@@ -70,9 +70,10 @@ def extract(site: Site) -> Change:
     is_headers = literal_key(site.file, arguments.get("format")) != "text_map"
     text = _carrier(site.file, carrier, is_headers=is_headers)
     if len(text) > 1 and isinstance(site.statement, ast.Assign | ast.Return):
-        indent = site.file.source.newline + site.file.source.indentation(
-            site.file.span(site.statement).start
-        )
+        around = site.file.parents[site.statement]  # a `try` around it goes, usually
+        first = around if isinstance(around, ast.Try) else site.statement
+        source = site.file.source
+        indent = source.newline + source.indentation(site.file.span(first).start)
         inner = indent + "    "
         return change.replace(call, function, "(", inner, *text, f",{inner}{current},{indent})")
     return change.replace(call, function, "(", *text, f", {current})")

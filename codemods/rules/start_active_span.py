@@ -128,7 +128,7 @@ def _by_hand(
     assert isinstance(site.node, ast.Attribute)
     target = _targets(parent)[0]
     found = variable(file, target)
-    if found is None:
+    if found is None or not (found.token or is_entered_later(file, found)):
         raise CannotRewrite("the scope is kept where its closing cannot be followed")
     rename_member(change, site.node, "start_span")
     arguments = rewrite_start(site, change)
