@@ -80,8 +80,7 @@ class Flow:
         self._pending: list[tuple[FunctionNode | ast.Lambda, Scope]] = []
         self._stars: list[str] = []
         self._foreign = False
-        modules = {key.partition(".")[0] for key in (module, *known)}
-        self._own_roots = modules & (legacy.ROOTS.keys() - {"opentracing", "jaeger_client"})
+        self._own_roots = set(module.split(".")) & legacy.ROOTS.keys() - {"opentracing"}
         self._wild = {key[key.index("?") :]: fact for key, fact in known.items() if "?" in key}
         index = _Index(tree)
         self._hints, self._outer = index.hints, index.outer
@@ -100,7 +99,7 @@ class Flow:
     # Facts.
 
     def is_legacy(self, qualified: str) -> bool:
-        """Whether a name lies in a legacy package that is not the project's own."""
+        """Whether a name lies in a legacy package (in which this module does not itself lie)."""
         return legacy.is_legacy(qualified) and legacy.root(qualified) not in self._own_roots
 
     def fact(self, key: str) -> Fact | None:

@@ -81,6 +81,10 @@ def measure(name: str, commit: str, folder: Path, places: Places) -> Row:
         except (SyntaxError, ValueError):
             row.unparseable += b"opentracing" in source or b"jaeger_client" in source
             continue
+        own = set(path.relative_to(folder).parts) - {"opentracing"}
+        found = [
+            site for site in found if site.name.partition(".")[0] not in own
+        ]  # an adapter's own
         if not found:
             continue
         row.files += 1
