@@ -76,6 +76,7 @@ class Project:
     imports: dict[str, dict[str, str]] = field(default_factory=dict)  # as written -> module
     legacy: dict[str, set[str]] = field(default_factory=dict)  # the facts that are not structure
     words: dict[str, set[str]] = field(default_factory=dict)  # what importers may use of a module
+    sought: dict[str, set[str]] = field(default_factory=dict)  # words that were searched for
     problems: dict[str, Problem] = field(default_factory=dict)
 
     def facts_for(self, name: str) -> dict[str, Fact]:
@@ -262,7 +263,9 @@ def _within(name: str, module: str) -> bool:
 
 def _add_importers(project: Project, told: Iterable[str]) -> set[str]:
     """Read the files that may use what is known of `told`, and keep those that import it."""
-    targets = [_target(project, name) for name in told]
+    targets = [target for name in told if (target := _target(project, name)).words]
+    if not targets:
+        return set()
     folders = tuple({target.folder + os.sep for target in targets})
     by_far: dict[bytes, list[_Target]] = {}
     for target in targets:
@@ -291,7 +294,7 @@ def _add_importers(project: Project, told: Iterable[str]) -> set[str]:
 @dataclass(frozen=True, slots=True)
 class _Target:
     """What the text of a module's importers must hold: its own name in the folder it lives in,
-    elsewhere the folder's name as well, and in any case a name that it is known to bind."""
+    elsewhere the folder's name as well, and in any case a name that it newly binds."""
 
     folder: str
     near: bytes
@@ -315,7 +318,9 @@ def _target(project: Project, name: str) -> _Target:
     outer = os.path.basename(folder)
     own = "" if module.is_package else name.rpartition(".")[2]
     far = own if outer == SOURCE_FOLDER else outer
-    words = tuple(word.encode() for word in project.words.get(name, ()))
+    fresh = project.words.get(name, set()) - project.sought.setdefault(name, set())
+    project.sought[name] |= fresh
+    words = tuple(word.encode() for word in fresh)
     return _Target(folder, own.encode(), far.encode(), words)
 
 
