@@ -150,7 +150,7 @@ class EtcdConnection:
                 **(attributes or {}),
             },
         ) as call:
-            yield EtcdCall(self, operation, call)
+            yield EtcdCall(self, operation, call, endpoint)
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
@@ -303,8 +303,11 @@ class EtcdConnection:
 class EtcdCall:
     """One traced operation: may take several requests, all with its context."""
 
-    def __init__(self, connection: EtcdConnection, operation: str, call: Call) -> None:
+    def __init__(
+        self, connection: EtcdConnection, operation: str, call: Call, endpoint: _Endpoint
+    ) -> None:
         self._connection = connection
+        self._endpoint = endpoint  # whom the span names
         self.operation = operation
         self._metadata = call.metadata()
         self.set: Callable[[str, Any], None] = call.set
@@ -331,7 +334,9 @@ class EtcdCall:
                 self.set(c.DB_RESPONSE_STATUS_CODE, error.code)
             raise
         self.set(c.DB_RESPONSE_STATUS_CODE, "OK")
-        self.set(c.SERVER_ADDRESS, endpoint.host)
-        self.set(c.SERVER_PORT, endpoint.port)
         self.set(c.ETCD_REVISION, answer.header.revision)
+        if endpoint is not self._endpoint:
+            self._endpoint = endpoint
+            self.set(c.SERVER_ADDRESS, endpoint.host)
+            self.set(c.SERVER_PORT, endpoint.port)
         return answer
