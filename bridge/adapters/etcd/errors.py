@@ -51,6 +51,8 @@ _BY_TEXT: tuple[tuple[str, str, type[errors.AdapterError]], ...] = (
     ("UNAVAILABLE", "tls", errors.TlsRefused),
     ("UNAVAILABLE", "handshake", errors.TlsRefused),
     ("UNAVAILABLE", "failed to connect", Unreachable),
+    # The server may notice our deadline before we do, and has no code for it then.
+    ("UNKNOWN", "context deadline exceeded", errors.DeadlineExceeded),
     ("INVALID_ARGUMENT", "authentication failed", errors.Unauthenticated),
     ("INVALID_ARGUMENT", "user name is empty", errors.Unauthenticated),
     ("INVALID_ARGUMENT", "revision of auth store is old", errors.Unauthenticated),
