@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from bridge.jaeger import thrift
 from bridge.jaeger.thrift import Malformed, Tag
+from bridge.otlp.wire import varint
 
 # Tags of the fields that hold messages, text or bytes (number << 3 | 2), by message.field of
 # opentelemetry/proto/trace/v1/trace.proto.
@@ -45,18 +46,6 @@ PARENT = struct.Struct(">Hq").pack  # with 0x2208
 TIMES = struct.Struct("<BQBQ").pack  # with 0x39 and 0x41: start and end, nanoseconds
 TIME = struct.Struct("<BQ").pack  # with 0x09: an event's
 UINT64 = 0xFFFF_FFFF_FFFF_FFFF
-
-
-def varint(number: int) -> bytes:
-    """A number below 2**64, least significant seven bits first."""
-    if number < 0x80:
-        return bytes((number,))
-    groups = bytearray()
-    while number > 0x7F:
-        groups.append(number & 0x7F | 0x80)
-        number >>= 7
-    groups.append(number)
-    return bytes(groups)
 
 
 def sized(tag: bytes, data: bytes | bytearray) -> bytes:

@@ -24,6 +24,7 @@ from bridge.metrics.points import (
     StalePoint,
     SummaryPoint,
 )
+from bridge.otlp.wire import varint
 
 CUMULATIVE, DELTA = 2, 1
 NO_RECORDED_VALUE = 1
@@ -49,15 +50,6 @@ FLAGS_FIELD = {
     Kind.SUMMARY: 8,
 }
 NUMBER_EXEMPLARS, HISTOGRAM_EXEMPLARS, EXPONENTIAL_EXEMPLARS = 5, 8, 11
-
-
-def varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def zigzag(value: int) -> bytes:

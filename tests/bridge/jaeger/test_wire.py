@@ -7,7 +7,8 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from bridge.jaeger import wire
-from bridge.jaeger.wire import Headers, key_values, sized, varint
+from bridge.jaeger.wire import Headers, key_values, sized
+from bridge.otlp.wire import varint
 from tests.bridge.jaeger import packets
 
 
