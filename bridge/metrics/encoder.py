@@ -32,6 +32,7 @@ from bridge.metrics.points import (
     SummaryPoint,
 )
 from bridge.metrics.problems import Problems
+from bridge.otlp.wire import varint
 
 # gRPC receivers take 4 MiB by default.
 MAX_REQUEST_BYTES = 4_000_000
@@ -407,7 +408,7 @@ class Encoder:
 def _head(attributes: bytes, start: int) -> bytes:
     """What comes before the time and the value of a number point."""
     body = attributes + wire.fixed64(2, start)
-    return b"\x0a" + wire.varint(len(body) + 18) + body
+    return b"\x0a" + varint(len(body) + 18) + body
 
 
 def _overhead(part: Part) -> int:

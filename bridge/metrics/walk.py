@@ -29,6 +29,7 @@ from bridge.metrics.from_prometheus import (
 from bridge.metrics.names import ucum_unit
 from bridge.metrics.points import Kind, Metric, Scope
 from bridge.metrics.problems import Problems
+from bridge.otlp.wire import varint
 
 _KINDS: dict[type, Kind] = {
     Counter: Kind.SUM,
@@ -62,7 +63,7 @@ class _Child:
         self.attributes = attributes
         self.start = wire.fixed64(2, nanoseconds(self.created)) if self.created else b""
         body = attributes + self.start
-        self.head = b"\x0a" + wire.varint(len(body) + length) + body
+        self.head = b"\x0a" + varint(len(body) + length) + body
         self.noted: Any = None  # the exemplars that `exemplars` encodes
         self.exemplars = b""
 
