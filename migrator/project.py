@@ -269,14 +269,16 @@ def _add_importers(project: Project, told: Iterable[str]) -> set[str]:
     folders = tuple({target.folder + os.sep for target in targets})
     by_far: dict[bytes, list[_Target]] = {}
     for target in targets:
-        by_far.setdefault(target.far, []).append(target)
+        if not codemods.is_candidate(target.far):  # else every file with that name is read already
+            by_far.setdefault(target.far, []).append(target)
     near: dict[str, str] = {}
     far: dict[str, str] = {}
     for name, module in project.modules.items():
         if name not in project.sources:
             (near if module.path.startswith(folders) else far)[module.path] = name
     hits = search(near, lambda source: any(target.may_be_near(source) for target in targets))
-    hits.sources |= search(far, lambda source: _may_be_far(source, by_far)).sources
+    if by_far:
+        hits.sources |= search(far, lambda source: _may_be_far(source, by_far)).sources
     names = near | far
     wanted = set(told)
     added = set()

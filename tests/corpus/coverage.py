@@ -1,6 +1,6 @@
 """What the codemod makes of real repositories, as the table of docs/coverage.md.
 
-    python -m tests.corpus.coverage CHECKOUTS COMMITS [--details FILE]
+    python -m tests.corpus.coverage CHECKOUTS COMMITS [--details FILE] [--into docs/coverage.md]
 
 CHECKOUTS is a folder of `owner__name` folders; COMMITS a file of `owner/name commit` lines.
 """
@@ -25,6 +25,7 @@ from migrator.settings import DEFAULTS, Settings
 from tests.corpus.sites import Site, sites
 
 SILENT = "silent"
+BEGIN, END = "<!-- repositories: begin -->", "<!-- repositories: end -->"
 LEFT = (Fate.HELD, Fate.REPORTED)
 HEAD = (
     "| repository | commit | files | sites | rewritten | with --unsafe | reported | silent "
@@ -192,11 +193,18 @@ def details(places: Places) -> Iterator[str]:
         yield from (f"       {place}" for place in where[:4])
 
 
+def _replaced(page: str, text: str) -> str:
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkouts", type=Path)
     parser.add_argument("commits", type=Path)
     parser.add_argument("--details", type=Path, help="write what is left, ranked, to this file")
+    parser.add_argument("--into", type=Path, help="put the table between this page's marks")
     parser.add_argument("--only", default="", help="only repositories with this in their name")
     chosen = parser.parse_args()
     places: Places = defaultdict(list)
@@ -208,7 +216,10 @@ def main() -> None:
             print(name, file=sys.stderr)
             rows.append(measure(name, commit, folder, places))
     rows.sort(key=lambda row: -row.sites)
-    print("\n".join(table(rows)))
+    text = "\n".join(table(rows))
+    print(text)
+    if chosen.into:
+        chosen.into.write_text(_replaced(chosen.into.read_text(), text))
     if chosen.details:
         chosen.details.write_text("\n".join(details(places)) + "\n")
 
