@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -14,6 +15,8 @@ from opentelemetry.trace.propagation import _SPAN_KEY
 
 from .propagation import FLAGS_KEY
 from .values import text
+
+logger = logging.getLogger("jaeger_tracing")
 
 _runtime = otel_context._RUNTIME_CONTEXT
 _variable = getattr(_runtime, "_current_context", None)
@@ -124,21 +127,26 @@ def share(manager: Any) -> None:
         previous = get_current()
         context = dict(previous)
         current = context[_SPAN_KEY] = _otel_span(span, context)
-        if current is span:
+        if current is span:  # as in ContextScope
             context[FLAGS_KEY] = span
-        attach(_with_baggage(span, Context(context)))
-        close = scope.close
 
         def close_in_both() -> None:
             close()
             if get_current().get(_SPAN_KEY) is current and manager.active is not scope:
                 attach(previous)
 
-        scope.close = close_in_both
+        try:
+            close, scope.close = scope.close, close_in_both
+        except AttributeError:  # a scope that takes no attributes: native code does not see it
+            return scope
+        attach(_with_baggage(span, Context(context)))
         return scope
 
-    manager.activate = activate_in_both
-    manager._shared_by_shim = True
+    try:
+        manager.activate = activate_in_both
+        manager._shared_by_shim = True
+    except AttributeError:
+        logger.warning("%s takes no attributes: native spans do not nest in it", type(manager))
 
 
 def innermost(scope: opentracing.Scope | None) -> Any:

@@ -288,3 +288,16 @@ class TestProcessors:
         with legacy.start_active_span("x"):
             pass
         assert "x" in finished(exporter)
+
+
+def test_a_scope_manager_that_takes_no_attributes_is_left_alone(exporter):
+    class Closed(ThreadLocalScopeManager):
+        def __setattr__(self, name, value):
+            if name != "_tls_scope":
+                raise AttributeError(name)
+            super().__setattr__(name, value)
+
+    legacy = legacy_tracer(Closed())
+    with legacy.start_active_span("outer"), legacy.start_active_span("inner"):
+        pass
+    check_chain(exporter, "outer", "inner")
