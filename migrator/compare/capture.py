@@ -13,6 +13,7 @@ import socket
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
@@ -49,11 +50,15 @@ class Capture:
             "otlp_http": self._otlp.http_port,
         }
 
-    def environment(self) -> dict[str, str]:
-        """What a child process needs to be led here."""
+    def environment(self, own: Mapping[str, str]) -> dict[str, str]:
+        """What leads a child process here, added to the variables it is given anyway."""
         settings = {**self.ports(), "notes": str(self._notes), "sampling": self._sampling}
-        path = os.pathsep.join(filter(None, [str(HOOK), os.environ.get("PYTHONPATH")]))
-        return {"JAEGER2OTLP_CAPTURE": json.dumps(settings), "PYTHONPATH": path}
+        path = own.get("PYTHONPATH", os.environ.get("PYTHONPATH"))
+        return {
+            **own,
+            "JAEGER2OTLP_CAPTURE": json.dumps(settings),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(HOOK), path])),
+        }
 
     def wait_until_quiet(self, quiet: float = 0.5, at_most: float = 5.0) -> None:
         """Return once nothing came for `quiet` seconds, or after `at_most`."""

@@ -44,7 +44,7 @@ class Running:
             self._process = subprocess.Popen(
                 program.command,
                 cwd=program.folder,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **env, **program.env},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from migrator.compare.capture import Capture, Sampling
 from migrator.compare.model import Recording
 from migrator.compare.plan import Plan, Side
-from migrator.compare.programs import CouldNotRun, Running
+from migrator.compare.programs import CouldNotRun, Program, Running
 
 TIMEOUT = 60.0  # seconds for one side
 SERVICE_QUIET = 0.7  # seconds without a packet; the hook flushes every 0.1
@@ -59,12 +59,9 @@ def run_side(side: Side, sampling: Sampling = "every", timeout: float = TIMEOUT)
         ready = side.filled(capture.ports())
         services = []
         for program in ready.services:
-            service = Running(program, capture.environment())
-            stack.callback(service.stop)
-            service.wait_ready(deadline)
-            services.append(service)
-        driver = Running(ready.driver, capture.environment())
-        stack.callback(driver.stop)
+            services.append(_started(stack, capture, program))
+            services[-1].wait_ready(deadline)
+        driver = _started(stack, capture, ready.driver)
         if status := driver.wait(deadline):
             raise _failed(driver, status, services)
         ended = driver.wait_for_the_rest()
@@ -85,6 +82,12 @@ def run_side(side: Side, sampling: Sampling = "every", timeout: float = TIMEOUT)
             remarks=[*_remarks(capture), *([] if ended else [LEFT_BEHIND])],
             output=output,
         )
+
+
+def _started(stack: ExitStack, capture: Capture, program: Program) -> Running:
+    running = Running(program, capture.environment(program.env))
+    stack.callback(running.stop)
+    return running
 
 
 def _failed(program: Running, status: int, services: list[Running]) -> CouldNotRun:

@@ -239,6 +239,14 @@ def test_the_programs_own_sitecustomize_runs_too(run, tmp_path: Path):
     assert "mine ran" in side.output
 
 
+def test_a_program_with_a_python_path_of_its_own(run, tmp_path: Path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.py").write_text("name = 'a'")
+    env = {"PYTHONPATH": str(tmp_path / "own")}
+    side = run(otel("http"), "import mine; tracer.start_span(mine.name).end()", env=env)
+    assert names(side) == ["a"]
+
+
 def test_a_start_up_hook_that_puts_itself_first_and_execs(run, tmp_path: Path):
     own = tmp_path / "own"
     own.mkdir()
