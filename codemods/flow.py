@@ -778,7 +778,8 @@ class Flow:
     ) -> Fact:
         if self.is_legacy(qualified):
             canonical = legacy.canonical(qualified)
-            return Fact(legacy.CALLS.get(canonical, ""), canonical)
+            active = canonical.endswith(("get_current_span", "get_active_span"))
+            return Fact(legacy.CALLS.get(canonical, ""), "active" if active else canonical)
         if qualified.partition(".")[0] in ("opentelemetry", *legacy.OTHER_TRACERS):
             return OTHER
         found = self.fact(qualified)

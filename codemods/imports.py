@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 
 from codemods import legacy
@@ -34,6 +35,9 @@ def _unused(file: File, editor: Editor) -> set[ast.alias]:
     for node in file.nodes:
         if isinstance(node, ast.Name) and editor.kept(file.source.span(node).start):
             kept.add(node.id)
+        quoted = isinstance(node, ast.Constant) and node in file.flow.symbols
+        if quoted and editor.kept(file.source.span(node).start):
+            kept.update(re.findall(r"\w+", file.source.segment(node)))
     exported = _exported(file)
     gone = set()
     for alias, target in file.flow.imports.items():

@@ -235,8 +235,7 @@ def _read_sampler(plan: Plan, value: ast.expr) -> None:
         return
     display = _display(file, value)
     if display is None:
-        plan.doubt("the sampler is `const` 1, or OTEL_TRACES_SAMPLER says what it should be")
-        return
+        raise BuiltAtRunTime("the sampler is chosen at run time")
     parts = {
         literal_key(file, key): part for key, part in zip(display.keys, display.values, strict=True)
     }
@@ -244,8 +243,7 @@ def _read_sampler(plan: Plan, value: ast.expr) -> None:
     param = parts.get("param", parts.get("Param"))
     name = literal_key(file, kind)
     if kind is not None and not name:
-        plan.doubt("the sampler is `const` 1, or OTEL_TRACES_SAMPLER says what it should be")
-        return
+        raise BuiltAtRunTime("the sampler is chosen at run time")
     _sampler(plan, name or "remote", param)
 
 

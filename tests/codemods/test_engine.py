@@ -200,6 +200,18 @@ def test_a_taken_name_is_not_shadowed() -> None:
     )
 
 
+def test_an_import_stays_while_a_quoted_annotation_needs_it() -> None:
+    result = check_noop(
+        """\
+        import opentracing
+
+        def f(span: "dict[str, opentracing.Span]"):
+            pass
+        """
+    )
+    assert left(result) == ["1: opentracing", "3: opentracing.(quoted annotation)"]
+
+
 def test_suppressed_sites_are_left() -> None:
     result = run(WITH_SPAN, suppressed=frozenset({(5, "")}))
     assert b"start_active_span" in result.source
