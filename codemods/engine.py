@@ -82,6 +82,9 @@ def rewrite(
     if not decided:
         return Rewrite(source, ())
     result = _apply(file, decided)
+    if options.mark:
+        marks = _marks(file, decided)
+        result = _attempt(file, decided, [one for one in decided if one.applied], marks)
     findings = _findings(file, decided, options)
     changed = source if result == text.text else text.encode(result)
     return Rewrite(changed, findings, _seconds(decided))
@@ -284,8 +287,14 @@ def _supported(one: _Decision, decided: list[_Decision]) -> bool:
     )
 
 
-def _attempt(file: File, decided: list[_Decision], candidates: list[_Decision]) -> str:
+def _attempt(
+    file: File,
+    decided: list[_Decision],
+    candidates: list[_Decision],
+    marks: Iterable[Edit] = (),
+) -> str:
     editor = Editor(file.source)
+    editor.add(marks)
     for one in decided:
         one.applied, one.consumed = False, None
     removed: set[ast.stmt] = set()
@@ -308,6 +317,28 @@ def _attempt(file: File, decided: list[_Decision], candidates: list[_Decision]) 
     text = editor.render()
     _mark_consumed(editor, decided)
     return text
+
+
+MARK = "# TODO(jaeger2otlp): "
+
+
+def _marks(file: File, decided: list[_Decision]) -> list[Edit]:
+    """A comment above each statement with a site that is left, unless it has one."""
+    source = file.source
+    made: dict[int, Edit] = {}
+    for one in decided:
+        fate, message, _ = _fate(one)
+        if fate not in (Fate.HELD, Fate.REPORTED) or not is_selected(one.code, file.options):
+            continue
+        start = source.span(one.site.statement).start
+        at = source.line_start(start)
+        indentation = source.text[at:start]
+        above = source.text[:at].rstrip().rpartition("\n")[2]
+        if at in made or indentation.strip() or MARK in above:
+            continue
+        text = f"{indentation}{MARK}{one.code} {message}{source.newline}"
+        made[at] = Edit(Span(at, at), (text,))
+    return list(made.values())
 
 
 def _mark_consumed(editor: Editor, decided: Iterable[_Decision]) -> None:
