@@ -35,16 +35,20 @@ PARAMETERS = (
 def rewrite_start(site: Site, change: Change) -> dict[str, ast.expr]:
     """Rewrite the arguments of a start call in place; returns the legacy ones by name."""
     call = site.call
-    arguments = site.arguments(*PARAMETERS)
     assert call is not None
+    arguments = _arguments(change, call)
     unknown = arguments.keys() - set(PARAMETERS)
     if unknown:
         raise CannotRewrite(f"it has arguments OpenTracing does not know: {', '.join(unknown)}")
-    if "operation_name" not in arguments:
+    spread = any(isinstance(arg, ast.Starred) for arg in call.args) or any(
+        keyword.arg is None for keyword in call.keywords
+    )
+    if "operation_name" not in arguments and not spread:
         raise CannotRewrite("it names no operation, and OpenTelemetry wants a span name")
     new: dict[Argument, tuple[Part, ...] | None] = {}
     extra: list[tuple[Part, ...]] = []
-    _name(call, arguments["operation_name"], new)
+    if "operation_name" in arguments:
+        _name(call, arguments["operation_name"], new)
     _parent(change, call, arguments, new)
     _tags(change, call, arguments, new, extra)
     _times(change, call, arguments, new)
@@ -52,6 +56,24 @@ def rewrite_start(site: Site, change: Change) -> dict[str, ast.expr]:
         extra.append((f"kind={kind_name(change, late)}",))
     rewrite_arguments(change, call, new, extra)
     return arguments
+
+
+def _arguments(change: Change, call: ast.Call) -> dict[str, ast.expr]:
+    """The arguments by name; what is spread with `*` or `**` stays, with a precondition."""
+    found: dict[str, ast.expr] = {}
+    for index, arg in enumerate(call.args):
+        if isinstance(arg, ast.Starred):
+            change.unsafe = f"`{change.file.text(arg)}` holds the name of the span alone"
+            break
+        if index < len(PARAMETERS):
+            found[PARAMETERS[index]] = arg
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            text = change.file.text(keyword.value)
+            change.unsafe = f"`**{text}` holds no arguments that only OpenTracing knows"
+        else:
+            found[keyword.arg] = keyword.value
+    return found
 
 
 Arguments = dict[Argument, "tuple[Part, ...] | None"]

@@ -9,7 +9,7 @@ from codemods.model import Safety
 from codemods.registry import define
 from codemods.scopes import is_alias, is_entered_later, variable
 from codemods.site import CannotRewrite, Change, Site, is_constant
-from codemods.starting import PARAMETERS, rewrite_start
+from codemods.starting import rewrite_start
 
 rule = define(
     code="JO201",
@@ -68,7 +68,10 @@ def start_active_span(site: Site) -> Change:
 def _carry_baggage(site: Site, change: Change) -> None:
     """Where the project uses baggage, make what was extracted current too, not just the span."""
     file = site.file
-    parent = site.arguments(*PARAMETERS).get("child_of")
+    call = site.call
+    named = {} if call is None else {keyword.arg: keyword.value for keyword in call.keywords}
+    positional = call.args[1] if call is not None and len(call.args) > 1 else None
+    parent = named.get("child_of", positional)
     if parent is None or file.flow.fact("?baggage") is None or file.detail(parent) != "extracted":
         return
     block = file.parents[site.parent]
