@@ -42,6 +42,7 @@ _EXPORTERS = {
 }
 
 _ours: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
+_open: set[TracerProvider] = set()  # to be ended with the process
 
 
 def resource_of(service_name: str, tags: Mapping[str, Any], max_length: int = 1024) -> Resource:
@@ -146,8 +147,24 @@ def new_provider(
     provider.add_span_processor(queue)
     _ours.add(provider)
     load_exporter()
-    atexit.register(_end, provider)
+    _open.add(provider)
     return provider
+
+
+def end(provider: TracerProvider) -> None:
+    """Exports what waits in a provider of ours, within EXIT_TIMEOUT_MILLIS."""
+    for processor in provider._active_span_processor._span_processors:
+        if isinstance(processor, SpanQueue):
+            processor.shutdown(EXIT_TIMEOUT_MILLIS)
+        else:
+            processor.shutdown()
+    _open.discard(provider)  # not sooner: the end of the process waits for what is still under way
+
+
+@atexit.register
+def _end_all() -> None:
+    for provider in list(_open):
+        end(provider)
 
 
 def applications_provider() -> TracerProvider | None:
@@ -257,11 +274,3 @@ def _number(variable: str, default: float) -> float:
     except ValueError:
         logger.warning("%s: %r is no number; using %s", variable, given, default)
         return default
-
-
-def _end(provider: TracerProvider) -> None:
-    for processor in provider._active_span_processor._span_processors:
-        if isinstance(processor, SpanQueue):
-            processor.shutdown(EXIT_TIMEOUT_MILLIS)
-        else:
-            processor.shutdown()

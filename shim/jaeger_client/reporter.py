@@ -15,6 +15,7 @@ from shim.pipeline import (
     EXIT_TIMEOUT_MILLIS,
     Processors,
     applications_provider,
+    end,
     make_exporter,
     new_provider,
     resource_of,
@@ -153,10 +154,10 @@ class Reporter(BaseReporter):
         future = Future()
 
         def flush() -> None:
-            if self._is_guest:
+            if self._is_guest or self._provider is None:
                 self._processors.force_flush(EXIT_TIMEOUT_MILLIS)
             else:
-                self._queue.shutdown(EXIT_TIMEOUT_MILLIS)
+                end(self._provider)
             future.set_result(True)
 
         threading.Thread(target=flush, name="jaeger2otlp-close", daemon=True).start()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import opentracing
 import pytest
@@ -298,3 +299,18 @@ class TestTwice:
         tracer = Config({"sampler": {"type": "const", "param": 1}}, service_name="t").new_tracer()
         tracer.close().result(10)
         tracer.close().result(10)
+
+
+def test_a_closed_tracer_is_not_kept(monkeypatch):
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    config = Config({"sampler": {"type": "const", "param": 1}}, service_name="short")
+    gone = []
+    for _ in range(3):
+        tracer = config.new_tracer()
+        tracer.start_span("x").finish()
+        gone.append(weakref.ref(tracer.reporter.provider))
+        tracer.close().result(10)
+        del tracer
+    wait_until(
+        lambda: (gc.collect() and False) or not any(ref() for ref in gone), 5, "all are gone"
+    )
