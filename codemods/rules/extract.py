@@ -86,7 +86,9 @@ def _carrier(file: File, node: ast.expr, *, is_headers: bool) -> tuple[Part, ...
         and getattr(node.func, "id", "") == "dict"
         and len(node.args) == 1
     ):
-        return _lowered(file, node.args[0])
+        inner = node.args[0]
+        is_mapping = isinstance(inner, ast.Attribute) and inner.attr == "headers"
+        return _lowered(file, inner if is_mapping else node)
     if isinstance(node, ast.Name) and (origin := _origin(file, node)) is not None:
         if isinstance(origin, ast.Dict) and not origin.keys:
             return (node,) if not is_headers else _lowered(file, node)

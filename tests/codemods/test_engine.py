@@ -227,6 +227,14 @@ def test_marks_are_set_once() -> None:
     assert run(result, mark=True).source.decode() == result
 
 
+def test_a_dict_of_pairs_is_lower_cased_as_a_dict() -> None:
+    result = run(
+        "import opentracing\n\n\ndef f(context):\n"
+        "    return opentracing.tracer.extract('text_map', dict(context.invocation_metadata()))\n"
+    )
+    assert b"in dict(context.invocation_metadata()).items()" in result.source
+
+
 def test_suppressed_sites_are_left() -> None:
     result = run(WITH_SPAN, suppressed=frozenset({(5, "")}))
     assert b"start_active_span" in result.source
