@@ -9,6 +9,7 @@ from codemods.emit import literal_key
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.rules.inject import check_format
+from codemods.rules.propagation_errors import NAMES
 from codemods.site import CannotRewrite, Change, File, Site, tight
 
 rule = define(
@@ -70,13 +71,22 @@ def extract(site: Site) -> Change:
     is_headers = literal_key(site.file, arguments.get("format")) != "text_map"
     text = _carrier(site.file, carrier, is_headers=is_headers)
     if len(text) > 1 and isinstance(site.statement, ast.Assign | ast.Return):
-        around = site.file.parents[site.statement]  # a `try` around it goes, usually
-        first = around if isinstance(around, ast.Try) else site.statement
+        around = site.file.parents[site.statement]
+        first = around if _goes(site.file, around) else site.statement
         source = site.file.source
         indent = source.newline + source.indentation(site.file.span(first).start)
         inner = indent + "    "
         return change.replace(call, function, "(", inner, *text, f",{inner}{current},{indent})")
     return change.replace(call, function, "(", *text, f", {current})")
+
+
+def _goes(file: File, node: ast.AST) -> bool:
+    """Whether a `try` catches but what propagation raises, and so is taken away."""
+    if not isinstance(node, ast.Try):
+        return False
+    caught = [handler.type for handler in node.handlers if handler.type is not None]
+    names = [one.elts if isinstance(one, ast.Tuple) else [one] for one in caught]
+    return all(file.symbol(one) in NAMES for group in names for one in group)
 
 
 def _carrier(file: File, node: ast.expr, *, is_headers: bool) -> tuple[Part, ...]:
