@@ -105,8 +105,9 @@ def rewrite_all(
         return
     order = sorted(jobs, key=lambda job: len(job.source), reverse=True)
     pending = list(reversed(range(len(order))))
-    pool = [Worker(order, options) for _ in range(min(workers, len(order)))]
+    pool: list[Worker] = []
     try:
+        pool += (Worker(order, options) for _ in range(min(workers, len(order))))
         while True:
             for worker in pool:
                 if worker.index is None and pending:
@@ -135,7 +136,7 @@ class Worker:
         context: Any = multiprocessing.get_context("fork")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(
-            target=_serve, args=(theirs, self.jobs, self.options), daemon=True
+            target=_serve, args=(theirs, self.pipe, self.jobs, self.options), daemon=True
         )
         self.process.start()
         theirs.close()
@@ -190,8 +191,9 @@ def _again(worker: Worker) -> None:
     worker.start()
 
 
-def _serve(pipe: Connection, jobs: Sequence[Job], options: Options) -> None:
+def _serve(pipe: Connection, theirs: Connection, jobs: Sequence[Job], options: Options) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    theirs.close()  # else the parent's death would go unnoticed
     while True:
         try:
             index = pipe.recv()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -94,6 +96,26 @@ def test_processes_end_with_the_run():
     import multiprocessing
 
     assert multiprocessing.active_children() == []
+
+
+ORPHAN = """
+import os, signal
+import codemods
+from codemods import Options, Rewrite
+from migrator.rewriting import rewrite_all
+from tests.migrator.test_rewriting import job
+
+codemods.rewrite = lambda source, **_: Rewrite(source, ())
+for _ in rewrite_all([job(str(n)) for n in range(9)], Options(), workers=3):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_end_when_the_run_is_killed():
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, timeout=30, check=False
+    )  # returns only once the last process has closed its end of the pipe
+    assert done.returncode == -signal.SIGKILL
 
 
 def test_small_work_is_done_by_one_process():
