@@ -570,7 +570,19 @@ class Flow:
             if TRACING_NAME.search(target.slice.value):
                 self.learn(f"?[{target.slice.value}]", value)
         else:
-            self._bind(target.value, Fact("[]" + value.kind), scope)
+            self._fill(target.value, Fact("[]" + value.kind), scope)
+
+    def _fill(self, container: ast.expr, value: Fact, scope: Scope) -> None:
+        """Something was put into a container; a name may be one of an outer scope."""
+        owner: Scope | None = scope
+        if isinstance(container, ast.Name):
+            while owner is not None and container.id not in owner.values:
+                owner = owner.parent
+            if owner is not None and owner is not scope:
+                owner.values[container.id] = value
+                self.learn(f"{owner.qualified}.{container.id}", value)
+                return
+        self._bind(container, value, scope)
 
     # Expressions.
 
@@ -611,7 +623,9 @@ class Flow:
                 and key in current.values
                 and key not in (current.outer)
             ):
-                return current.values[key]
+                value = current.values[key]
+                told = self.fact(f"{current.qualified}.{key}") if value == UNKNOWN else None
+                return told if told is not None and told.kind[:2] == "[]" else value
             first = False
             if current.parent is None:
                 told = self.fact(f"{current.qualified}.{key}")
@@ -753,7 +767,7 @@ class Flow:
             and args[0].kind in INSTANCES
             and isinstance(node.func.value, ast.Name | ast.Attribute)
         ):
-            self._bind(node.func.value, Fact("[]" + args[0].kind), scope)
+            self._fill(node.func.value, Fact("[]" + args[0].kind), scope)
 
     def _builtin(self, node: ast.Call, args: list[Fact], scope: Scope) -> Fact:
         assert isinstance(node.func, ast.Name)

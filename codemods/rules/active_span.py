@@ -7,7 +7,7 @@ import ast
 from codemods.edits import Part
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.site import CannotRewrite, Change, Site
+from codemods.site import CannotRewrite, Change, Site, tight
 
 rule = define(
     code="JO501",
@@ -75,7 +75,7 @@ def tested(site: Site) -> Change:
     assert isinstance(node, ast.expr)
     parent = file.parents[node]
     change = site.change("asks whether there is a valid span")
-    valid = (node, ".get_span_context().is_valid")
+    valid = (*tight(file, node), ".get_span_context().is_valid")
     if isinstance(parent, ast.Compare):
         absent = isinstance(parent.ops[0], ast.Is | ast.Eq)
         around = file.parents[parent]

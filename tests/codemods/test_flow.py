@@ -1,0 +1,72 @@
+"""What the engine knows of names that are not assigned a tracer or span on the line above."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemods.helpers import left, run
+
+HEAD = "import opentracing\n\n"
+PROGRAMS = {
+    "a dict of another scope": (
+        "spans = {}\ndef a(k):\n    spans[k] = opentracing.tracer.start_span(k)\n"
+        "def b(k):\n    spans.pop(k).finish()\n",
+        "spans.pop(k).end()",
+    ),
+    "a list": (
+        "def f():\n    spans = []\n    spans.append(opentracing.tracer.start_span('a'))\n"
+        "    for one in spans:\n        one.set_tag('k', 1)\n",
+        "one.set_attribute('k', 1)",
+    ),
+    "an attribute of the class": (
+        "class A:\n    def f(self):\n        self.s.finish()\n"
+        "    def g(self):\n        self.s = opentracing.tracer.start_span('a')\n",
+        "self.s.end()",
+    ),
+    "an attribute of a base class": (
+        "class A:\n    t = opentracing.global_tracer()\nclass B(A):\n"
+        "    def f(self):\n        with self.t.start_active_span('a'):\n            pass\n",
+        "self.t.start_as_current_span('a')",
+    ),
+    "a parameter, by its calls": (
+        "def f(x):\n    x.set_tag('k', 1)\ndef g():\n    f(opentracing.tracer.start_span('a'))\n",
+        "x.set_attribute('k', 1)",
+    ),
+    "a result": (
+        "def f():\n    return opentracing.tracer.start_span('a')\nf().finish()\n",
+        "f().end()",
+    ),
+    "a tuple": (
+        "def f():\n    return opentracing.tracer, opentracing.tracer.start_span('a')\n"
+        "t, s = f()\ns.finish()\n",
+        "s.end()",
+    ),
+    "a walrus": (
+        "if (s := opentracing.tracer.active_span) is not None:\n    s.set_tag('k', 1)\n",
+        "if (s := trace.get_current_span()).get_span_context().is_valid:",
+    ),
+    "an attribute of a request": (
+        "def f(r):\n    r.span = opentracing.tracer.start_span('a')\n"
+        "def g(r):\n    r.span.finish()\n",
+        "r.span.end()",
+    ),
+    "a closure": (
+        "def f():\n    s = opentracing.tracer.start_span('a')\n"
+        "    def g():\n        s.finish()\n    return g\n",
+        "s.end()",
+    ),
+    "an exit stack": (
+        "def f(stack):\n"
+        "    scope = stack.enter_context(opentracing.tracer.start_active_span('a'))\n"
+        "    scope.span.set_tag('k', 1)\n",
+        "scope.set_attribute('k', 1)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("program", "shows"), PROGRAMS.values(), ids=PROGRAMS)
+def test_known(program: str, shows: str) -> None:
+    result = run(HEAD + program)
+    assert shows in result.source.decode()
+    assert left(result) == []
+    assert run(result.source.decode()).source == result.source
