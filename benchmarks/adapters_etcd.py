@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind
 
 from benchmarks.adapters import Row, beside, percentiles, provider
 from bridge.adapters.etcd import EtcdConnection, EtcdStore, Lock, Watch
-from bridge.adapters.etcd.connection import CHANNEL_OPTIONS
+from bridge.adapters.etcd.cluster import CHANNEL_OPTIONS
 from tests.servers import etcd
 
 KEY = "bench/key"

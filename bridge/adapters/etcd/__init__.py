@@ -8,7 +8,8 @@
 Needs the extra `jaeger2otlp[etcd]`.
 """
 
-from bridge.adapters.etcd.connection import EtcdConnection, Tls
+from bridge.adapters.etcd.cluster import Tls
+from bridge.adapters.etcd.connection import EtcdConnection
 from bridge.adapters.etcd.election import Election
 from bridge.adapters.etcd.errors import Compacted, LockBusy, NotHeld
 from bridge.adapters.etcd.lease import Lease

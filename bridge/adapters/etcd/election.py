@@ -9,7 +9,7 @@ from bridge.adapters import conventions as c
 from bridge.adapters.etcd.connection import EtcdConnection
 from bridge.adapters.etcd.lease import DEFAULT_TTL_SECONDS
 from bridge.adapters.etcd.store import Entry, entry_of, to_bytes
-from bridge.adapters.etcd.turn import Turn, head_of_queue
+from bridge.adapters.etcd.turn import Turn, head_request
 
 
 class Election:
@@ -34,9 +34,9 @@ class Election:
     def leader(self) -> Entry | None:
         """Who leads now: the entry whose value was given to `campaign`; None without one."""
         with self._connection.traced("leader", self._name) as call:
-            found = head_of_queue(call, self._name)
-            call.set(c.ETCD_FOUND, found is not None)
-        return entry_of(found) if found is not None else None
+            answer = call.invoke("KV.Range", head_request(self._name), idempotent=True)
+            call.set(c.ETCD_FOUND, bool(answer.kvs))
+        return entry_of(answer.kvs[0]) if answer.kvs else None
 
     @property
     def leads(self) -> bool:

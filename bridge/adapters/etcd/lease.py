@@ -11,10 +11,41 @@ from aetcd import rpc
 from bridge.adapters import conventions as c
 from bridge.adapters.errors import AdapterError, LeaseLost
 from bridge.adapters.etcd.connection import EtcdConnection
+from bridge.adapters.tracing import Tracing
 from bridge.adapters.worker import Backoff, OnState, State, Supervisor, Worker
 
 DEFAULT_TTL_SECONDS = 10
 MIN_TTL_SECONDS = 2
+
+
+class Term:
+    """How long a lease surely lives, by the clock of time.monotonic()."""
+
+    def __init__(self, ttl: int, asked: float) -> None:
+        self._pause = ttl / 3
+        self._ends = asked + ttl
+
+    def patience(self, now: float) -> float:
+        """The seconds one renewal may take."""
+        return min(self._pause, max(self._ends - now, 0.05))
+
+    def renewed(self, asked: float, seconds: float) -> float:
+        """Counts from the asking; the seconds until the next renewal."""
+        self._ends = asked + seconds
+        return self._pause
+
+    def is_over(self, error: AdapterError) -> bool:
+        return isinstance(error, LeaseLost) or time.monotonic() >= self._ends
+
+
+def lease_supervisor(tracing: Tracing, ttl: int, on_state: OnState | None) -> Supervisor:
+    return Supervisor(
+        "etcd lease",
+        tracing,
+        on_state=on_state,
+        give_up_on=(LeaseLost,),
+        backoff=Backoff(0.05, ttl / 5),
+    )
 
 
 class Lease:
@@ -41,14 +72,8 @@ class Lease:
             answer = call.invoke("Lease.LeaseGrant", rpc.LeaseGrantRequest(TTL=ttl))
         self.id = int(answer.ID)
         self.ttl = int(answer.TTL)
-        self._alive_until = asked + self.ttl
-        supervisor = Supervisor(
-            "etcd lease",
-            connection.tracing,
-            on_state=on_state,
-            give_up_on=(LeaseLost,),
-            backoff=Backoff(0.05, self.ttl / 5),
-        )
+        self._term = Term(self.ttl, asked)
+        supervisor = lease_supervisor(connection.tracing, self.ttl, on_state)
         self._renewals = Worker(supervisor, self._renew)
         self._renewals.start()
 
@@ -58,21 +83,19 @@ class Lease:
 
     def _renew(self) -> float:
         asked = time.monotonic()
-        timeout = min(self.ttl / 3, max(self._alive_until - asked, 0.05))
         try:
             with self._connection.quiet():
-                left = self._connection.keep_alive(self.id, timeout)
+                left = self._connection.keep_alive(self.id, self._term.patience(asked))
             if left <= 0:
                 raise LeaseLost("lease keepalive")
         except AdapterError as error:
             self._connection.meters.heartbeat(error)
-            if isinstance(error, LeaseLost) or time.monotonic() >= self._alive_until:
+            if self._term.is_over(error):
                 self.lost.set()
                 raise LeaseLost("lease keepalive") from None
             raise
         self._connection.meters.heartbeat()
-        self._alive_until = asked + left
-        return self.ttl / 3
+        return self._term.renewed(asked, left)
 
     def close(self) -> None:
         """Revokes the lease: etcd deletes its keys at once. Never raises; safe to call twice."""

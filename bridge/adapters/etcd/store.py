@@ -136,7 +136,7 @@ class EtcdStore:
     def get(self, key: str, *, serializable: bool = False) -> Entry | None:
         """The key, or None. `serializable` reads the endpoint's own copy: perhaps old, but it
         needs no quorum."""
-        request = rpc.RangeRequest(key=key.encode(), serializable=serializable)
+        request = get_request(key, serializable=serializable)
         with self._connection.traced("range", key) as call:
             answer = call.invoke("KV.Range", request, idempotent=True)
             call.set(c.ETCD_FOUND, bool(answer.kvs))
@@ -144,10 +144,12 @@ class EtcdStore:
 
     def list(self, prefix: str, *, serializable: bool = False) -> tuple[list[Entry], int]:
         """All keys under `prefix` in order, and the revision they are the state of."""
+        pages = Pages(range_start(prefix), range_end(prefix), serializable=serializable)
         with self._connection.traced("range", prefix) as call:
-            found, revision = list_prefix(call, prefix, serializable=serializable)
-            call.set(c.ETCD_FOUND, bool(found))
-        return found, revision
+            while pages.more:
+                pages.take(call.invoke("KV.Range", pages.request(), idempotent=True))
+            call.set(c.ETCD_FOUND, bool(pages.found))
+        return list(map(entry_of, pages.found)), pages.revision
 
     def put(self, key: str, value: bytes | str, *, lease: int = 0) -> int:
         """Writes the key; the revision of the write."""
@@ -179,14 +181,8 @@ class EtcdStore:
         At most `MAX_TXN_OPERATIONS` operations, each key once; `LimitExceeded` or
         `InvalidRequest` otherwise.
         """
-        request = rpc.TxnRequest(
-            compare=[condition.request() for condition in conditions],
-            success=[operation.request() for operation in operations],
-        )
-        key = operations[0].key if operations else ""
-        attributes = {c.DB_OPERATION_BATCH_SIZE: len(operations)} if len(operations) > 1 else None
-        with self._connection.traced("txn", key, attributes) as call:
-            answer = call.invoke("KV.Txn", request)
+        with self._connection.traced("txn", *txn_span(operations)) as call:
+            answer = call.invoke("KV.Txn", txn_request(conditions, operations))
             call.set(c.ETCD_TXN_SUCCEEDED, answer.succeeded)
         return int(answer.header.revision) if answer.succeeded else None
 
@@ -206,24 +202,56 @@ class EtcdStore:
         return self.write_many(Put(key, value) for key, value in values.items())
 
 
-def list_prefix(call: Any, prefix: str, *, serializable: bool = False) -> tuple[list[Entry], int]:
-    """Reads a prefix in pages, all of one revision."""
-    found: list[Entry] = []
-    start, revision = range_start(prefix), 0
-    while True:
-        request = rpc.RangeRequest(
-            key=start,
-            range_end=range_end(prefix),
+# --- requests
+
+
+def get_request(key: str, *, serializable: bool) -> Any:
+    return rpc.RangeRequest(key=key.encode(), serializable=serializable)
+
+
+def txn_request(conditions: Sequence[Unchanged], operations: Sequence[Operation]) -> Any:
+    return rpc.TxnRequest(
+        compare=[condition.request() for condition in conditions],
+        success=[operation.request() for operation in operations],
+    )
+
+
+def txn_span(operations: Sequence[Operation]) -> tuple[str, dict[str, Any]]:
+    """Key and attributes for a transaction's span."""
+    key = operations[0].key if operations else ""
+    return key, ({c.DB_OPERATION_BATCH_SIZE: len(operations)} if len(operations) > 1 else {})
+
+
+class Pages:
+    """A range that is read in pages, all of one revision: ask `request`, give it to `take`."""
+
+    def __init__(
+        self, start: bytes, end: bytes, *, serializable: bool = False, keys_only: bool = False
+    ) -> None:
+        self._start = start
+        self._end = end
+        self._serializable = serializable
+        self._keys_only = keys_only
+        self.revision = 0
+        self.found: list[Any] = []
+        self.more = True
+
+    def request(self) -> Any:
+        return rpc.RangeRequest(
+            key=self._start,
+            range_end=self._end,
             limit=PAGE_KEYS,
-            revision=revision,
-            serializable=serializable,
+            revision=self.revision,
+            serializable=self._serializable,
+            keys_only=self._keys_only,
         )
-        answer = call.invoke("KV.Range", request, idempotent=True)
-        revision = revision or answer.header.revision
-        found.extend(map(entry_of, answer.kvs))
-        if not answer.more:
-            return found, revision
-        start = answer.kvs[-1].key + b"\0"
+
+    def take(self, answer: Any) -> None:
+        self.revision = self.revision or int(answer.header.revision)
+        self.found.extend(answer.kvs)
+        self.more = bool(answer.more)
+        if self.more:
+            self._start = answer.kvs[-1].key + b"\0"
 
 
 def chunks(operations: Iterable[Operation]) -> Iterator[list[Operation]]:

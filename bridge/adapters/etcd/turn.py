@@ -98,27 +98,34 @@ class Turn:
 
 
 def _enter(call: EtcdCall, prefix: str, lease: Lease, value: bytes) -> Place:
+    # Repeating it changes nothing, so it may be tried on the next endpoint.
+    key, request = enter_request(prefix, lease.id, value)
+    return place_in(key, call.invoke("KV.Txn", request, idempotent=True))
+
+
+def enter_request(prefix: str, lease: int, value: bytes) -> tuple[bytes, Any]:
     """Takes a place in the queue, or finds the one this lease has already."""
-    key = f"{prefix}/{lease.id:x}".encode()
-    request = rpc.TxnRequest(
+    key = f"{prefix}/{lease:x}".encode()
+    return key, rpc.TxnRequest(
         compare=[
             rpc.Compare(
                 key=key, target=rpc.Compare.CREATE, result=rpc.Compare.EQUAL, create_revision=0
             )
         ],
-        success=[rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value, lease=lease.id))],
+        success=[rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value, lease=lease))],
         failure=[rpc.RequestOp(request_range=rpc.RangeRequest(key=key))],
     )
-    # Repeating it changes nothing, so it may be tried on the next endpoint.
-    answer = call.invoke("KV.Txn", request, idempotent=True)
+
+
+def place_in(key: bytes, answer: Any) -> Place:
     if answer.succeeded:
         return Place(key, answer.header.revision)
     return Place(key, answer.responses[0].response_range.kvs[0].create_revision)
 
 
-def _before(call: EtcdCall, prefix: str, place: Place) -> tuple[bytes | None, int]:
-    """The key right before ours (None: it is our turn), and the revision of this look."""
-    request = rpc.RangeRequest(
+def before_request(prefix: str, place: Place) -> Any:
+    """The key right before ours; none: it is our turn."""
+    return rpc.RangeRequest(
         key=f"{prefix}/".encode(),
         range_end=range_end(f"{prefix}/"),
         max_create_revision=place.create_revision - 1,
@@ -127,8 +134,6 @@ def _before(call: EtcdCall, prefix: str, place: Place) -> tuple[bytes | None, in
         limit=1,
         keys_only=True,
     )
-    answer = call.invoke("KV.Range", request, idempotent=True)
-    return (answer.kvs[0].key if answer.kvs else None), answer.header.revision
 
 
 def _wait(
@@ -144,38 +149,37 @@ def _wait(
     An unreachable server is waited for as long as the lease may still live.
     """
     while True:
-        _check(call.operation, lease, deadline)
+        check(call.operation, lost=lease.lost.is_set(), deadline=deadline)
         try:
-            previous, revision = _before(call, prefix, place)
-            if previous is None:
+            before = call.invoke("KV.Range", before_request(prefix, place), idempotent=True)
+            if not before.kvs:
                 return
-            seconds = min(LOOK_SECONDS, max(_left(deadline), 0.001))
-            wait_for_deletion(connection, call.operation, previous, revision, seconds)
+            seconds = min(LOOK_SECONDS, max(left(deadline), 0.001))
+            wait_for_deletion(connection, call.operation, before, seconds)
         except AdapterError as error:
             if not error.retryable:
                 raise
-            lease.lost.wait(min(LOOK_SECONDS, _left(deadline)))
+            lease.lost.wait(min(LOOK_SECONDS, left(deadline)))
 
 
-def head_of_queue(call: EtcdCall, prefix: str) -> Any | None:
-    """The key value whose turn it is, or None when nobody queues."""
-    request = rpc.RangeRequest(
+def head_request(prefix: str) -> Any:
+    """Whose turn it is."""
+    return rpc.RangeRequest(
         key=f"{prefix}/".encode(),
         range_end=range_end(f"{prefix}/"),
         sort_order=rpc.RangeRequest.ASCEND,
         sort_target=rpc.RangeRequest.CREATE,
         limit=1,
     )
-    answer = call.invoke("KV.Range", request, idempotent=True)
-    return answer.kvs[0] if answer.kvs else None
 
 
-def _left(deadline: float | None) -> float:
+def left(deadline: float | None) -> float:
     return LOOK_SECONDS if deadline is None else deadline - time.monotonic()
 
 
-def _check(operation: str, lease: Lease, deadline: float | None) -> None:
-    if lease.lost.is_set():
+def check(operation: str, *, lost: bool, deadline: float | None) -> None:
+    """Raises when waiting has no sense any more."""
+    if lost:
         raise NotHeld(operation)
     if deadline is not None and time.monotonic() >= deadline:
         raise LockBusy(operation)

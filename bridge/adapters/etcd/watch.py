@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-import grpc
 from aetcd import rpc
 
 from bridge.adapters.errors import AdapterError, DeadlineExceeded, Forbidden
-from bridge.adapters.etcd.connection import EtcdConnection
+from bridge.adapters.etcd.connection import RAISED, EtcdConnection
 from bridge.adapters.etcd.errors import Compacted, from_watch_cancel
-from bridge.adapters.etcd.store import Entry, entry_of, range_end, range_start
+from bridge.adapters.etcd.store import Entry, Pages, entry_of, range_end, range_start
+from bridge.adapters.tracing import Tracing
 from bridge.adapters.worker import Delivery, Inbox, OnState, State, Supervisor, Worker
-
-PAGE_KEYS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,81 @@ class Event:
         return self.entry is None
 
 
+class Follower:
+    """What a watch knows: the revision it has come to, and the keys that exist."""
+
+    def __init__(
+        self, key: str, *, prefix: bool, revision: int | None, known: Iterable[str]
+    ) -> None:
+        self._start = range_start(key) if prefix else key.encode()
+        self._end = range_end(key) if prefix else b""
+        self._known = {key.encode() for key in known}
+        self.revision = revision or 0
+
+    def pages(self, *, keys_only: bool) -> Pages:
+        return Pages(self._start, self._end, keys_only=keys_only)
+
+    def watch_request(self) -> Any:
+        return watch_request(self._start, self._end, self.revision + 1)
+
+    def begin(self, state: Pages) -> None:
+        self._known.update(kv.key for kv in state.found)
+        self.revision = state.revision
+
+    def taken(self, answer: Any) -> Iterator[Event]:
+        """The events of an answer; the revision moves on when all were taken."""
+        for event in answer.events:
+            kv = event.kv
+            if event.type == event.DELETE:
+                self._known.discard(kv.key)
+                yield Event(_text(kv.key), None, kv.mod_revision)
+            else:
+                self._known.add(kv.key)
+                yield Event(_text(kv.key), entry_of(kv), kv.mod_revision)
+        # Also without events: a progress notification keeps the point of resumption young.
+        if answer.header.revision > self.revision and not answer.created:
+            self.revision = answer.header.revision
+
+    def resynchronised(self, state: Pages) -> Iterator[Event]:
+        """After a compaction: the keys that are gone, and those that changed since."""
+        for key in sorted(self._known - {kv.key for kv in state.found}):
+            yield Event(_text(key), None, state.revision, resync=True)
+        for kv in state.found:
+            if kv.mod_revision > self.revision:
+                yield Event(_text(kv.key), entry_of(kv), kv.mod_revision, resync=True)
+        self._known = {kv.key for kv in state.found}
+        self.revision = state.revision
+
+
+def watch_request(key: bytes, end: bytes, start_revision: int) -> Any:
+    create = rpc.WatchCreateRequest(
+        key=key, range_end=end, start_revision=start_revision, progress_notify=True
+    )
+    return rpc.WatchRequest(create_request=create)
+
+
+def deletion_request(before: Any) -> Any:
+    """Watches the one key of a range answer from right after it."""
+    return watch_request(before.kvs[0].key, b"", before.header.revision + 1)
+
+
+def has_deletion(answer: Any) -> bool:
+    return any(event.type == event.DELETE for event in answer.events)
+
+
+def refused(operation: str, answer: Any) -> AdapterError | None:
+    """The error in an answer that ends a watch."""
+    if answer.compact_revision:
+        return Compacted(operation, code="OUT_OF_RANGE")
+    if answer.canceled:
+        return from_watch_cancel(operation, answer.cancel_reason)
+    return None
+
+
+def watch_supervisor(tracing: Tracing, on_state: OnState | None) -> Supervisor:
+    return Supervisor("etcd watch", tracing, on_state=on_state, give_up_on=(Forbidden,))
+
+
 class WatchStream:
     """One watch on one stream, until it breaks. `read` blocks; `cancel` ends it from any thread."""
 
@@ -45,31 +118,24 @@ class WatchStream:
         self,
         connection: EtcdConnection,
         operation: str,
-        key: bytes,
-        end: bytes,
-        *,
-        start_revision: int,
+        request: Any,
         timeout: float | None = None,
     ) -> None:
         self._connection = connection
         self._operation = operation
-        create = rpc.WatchCreateRequest(
-            key=key, range_end=end, start_revision=start_revision, progress_notify=True
-        )
-        requests: Iterator[Any] = iter([rpc.WatchRequest(create_request=create)])
-        self._answers = connection.stream("Watch.Watch", requests, timeout)
+        self._answers = connection.stream("Watch.Watch", iter([request]), timeout)
 
     def read(self) -> Any:
         """The next WatchResponse. Raises `AdapterError`: `Compacted`, `Forbidden`, ..."""
-        failure: AdapterError | None = None
+        answer = None
         try:
             answer = next(self._answers)
-        except (grpc.RpcError, ValueError, StopIteration) as error:
+        except StopIteration:
+            failure: AdapterError | None = self._connection.stream_failed(self._operation, None)
+        except RAISED as error:
             failure = self._connection.stream_failed(self._operation, error)
-        if failure is None and answer.compact_revision:
-            failure = Compacted(self._operation, code="OUT_OF_RANGE")
-        elif failure is None and answer.canceled:
-            failure = from_watch_cancel(self._operation, answer.cancel_reason)
+        else:
+            failure = refused(self._operation, answer)
         if failure is not None:
             self.cancel()
             raise failure
@@ -103,18 +169,13 @@ class Watch:
         on_state: OnState | None = None,
     ) -> None:
         self._connection = connection
-        self._start = range_start(key) if prefix else key.encode()
-        self._end = range_end(key) if prefix else b""
-        self._known = {key.encode() for key in known}
-        self._revision = revision
+        self._follower = Follower(key, prefix=prefix, revision=revision, known=known)
         self._stream: WatchStream | None = None
         self._inbox: Inbox[Event] = Inbox(queue_size)
         delivery = Delivery("etcd watch event", callback, connection.tracing, connection.meters)
-        supervisor = Supervisor(
-            "etcd watch", connection.tracing, on_state=on_state, give_up_on=(Forbidden,)
-        )
+        supervisor = watch_supervisor(connection.tracing, on_state)
         if revision is None:
-            self._revision = self._read_state(self._known.add)
+            self._follower.begin(self._read_state(keys_only=True))
         self._reader = Worker(supervisor, self._step, self._interrupt)
         self._deliverer = threading.Thread(
             target=self._deliver, args=(delivery,), name="etcd watch events", daemon=True
@@ -134,20 +195,17 @@ class Watch:
     @property
     def revision(self) -> int:
         """The last revision whose changes were taken in: what a later watch can resume from."""
-        return self._revision or 0
+        return self._follower.revision
 
     def _step(self) -> float:
         with self._connection.quiet():
             try:
                 if self._stream is None:
                     self._stream = WatchStream(
-                        self._connection,
-                        "watch",
-                        self._start,
-                        self._end,
-                        start_revision=self.revision + 1,
+                        self._connection, "watch", self._follower.watch_request()
                     )
-                self._take(self._stream.read())
+                for event in self._follower.taken(self._stream.read()):
+                    self._inbox.put(event)
             except Compacted:
                 self._stream = None
                 self._connection.meters.watch_restart(Compacted("watch", code="OUT_OF_RANGE"))
@@ -158,58 +216,17 @@ class Watch:
                 raise
         return 0.0
 
-    def _take(self, answer: Any) -> None:
-        for event in answer.events:
-            kv = event.kv
-            if event.type == event.DELETE:
-                self._known.discard(kv.key)
-                self._put(Event(_text(kv.key), None, kv.mod_revision))
-            else:
-                self._known.add(kv.key)
-                self._put(Event(_text(kv.key), entry_of(kv), kv.mod_revision))
-        # Also without events: a progress notification keeps the point of resumption young.
-        if answer.header.revision > self.revision and not answer.created:
-            self._revision = answer.header.revision
-
     def _resynchronise(self) -> None:
-        """After a compaction: the keys that changed since, and those that are gone."""
-        last, gone = self.revision, set(self._known)
-        found: list[Any] = []
-        revision = self._read_state(lambda key: gone.discard(key), found.append)
-        for key in sorted(gone):
-            self._known.discard(key)
-            self._put(Event(_text(key), None, revision, resync=True))
-        for kv in found:
-            self._known.add(kv.key)
-            if kv.mod_revision > last:
-                self._put(Event(_text(kv.key), entry_of(kv), kv.mod_revision, resync=True))
-        self._revision = revision
+        for event in self._follower.resynchronised(self._read_state(keys_only=False)):
+            self._inbox.put(event)
 
-    def _read_state(
-        self, key_seen: Callable[[bytes], object], keep: Callable[[Any], object] | None = None
-    ) -> int:
-        """Reads what is watched in pages of one revision; the revision."""
-        start, revision = self._start, 0
-        while True:
-            request = rpc.RangeRequest(
-                key=start,
-                range_end=self._end,
-                limit=PAGE_KEYS,
-                revision=revision,
-                keys_only=keep is None,
-            )
+    def _read_state(self, *, keys_only: bool) -> Pages:
+        pages = self._follower.pages(keys_only=keys_only)
+        while pages.more:
+            request = pages.request()
             answer, _ = self._connection.invoke("watch", "KV.Range", request, idempotent=True)
-            revision = revision or int(answer.header.revision)
-            for kv in answer.kvs:
-                key_seen(kv.key)
-                if keep is not None:
-                    keep(kv)
-            if not answer.more:
-                return revision
-            start = answer.kvs[-1].key + b"\0"
-
-    def _put(self, event: Event) -> None:
-        self._inbox.put(event)
+            pages.take(answer)
+        return pages
 
     def _deliver(self, delivery: Delivery[Event]) -> None:
         while (taken := self._inbox.take()) is not None:
@@ -241,16 +258,14 @@ class Watch:
 
 
 def wait_for_deletion(
-    connection: EtcdConnection, operation: str, key: bytes, revision: int, seconds: float
+    connection: EtcdConnection, operation: str, before: Any, seconds: float
 ) -> bool:
-    """Whether the key is deleted after `revision` within `seconds`. Raises `AdapterError`."""
-    stream = WatchStream(
-        connection, operation, key, b"", start_revision=revision + 1, timeout=seconds
-    )
+    """Whether the key of a range answer is deleted within `seconds`. Raises `AdapterError`."""
+    stream = WatchStream(connection, operation, deletion_request(before), seconds)
     try:
-        while True:
-            if any(event.type == event.DELETE for event in stream.read().events):
-                return True
+        while not has_deletion(stream.read()):
+            pass
+        return True
     except DeadlineExceeded:
         return False
     except Compacted:
