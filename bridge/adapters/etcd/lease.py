@@ -22,6 +22,7 @@ class Term:
     """How long a lease surely lives, by the clock of time.monotonic()."""
 
     def __init__(self, ttl: int, asked: float) -> None:
+        self.ttl = ttl
         self._pause = ttl / 3
         self._ends = asked + ttl
 
@@ -36,6 +37,11 @@ class Term:
 
     def is_over(self, error: AdapterError) -> bool:
         return isinstance(error, LeaseLost) or time.monotonic() >= self._ends
+
+
+def check_ttl(ttl: int) -> None:
+    if ttl < MIN_TTL_SECONDS:
+        raise ValueError(f"a lease of at least {MIN_TTL_SECONDS} s is wanted, not {ttl}")
 
 
 def lease_supervisor(tracing: Tracing, ttl: int, on_state: OnState | None) -> Supervisor:
@@ -63,8 +69,7 @@ class Lease:
         *,
         on_state: OnState | None = None,
     ) -> None:
-        if ttl < MIN_TTL_SECONDS:
-            raise ValueError(f"a lease of at least {MIN_TTL_SECONDS} s is wanted, not {ttl}")
+        check_ttl(ttl)
         self._connection = connection
         self.lost = threading.Event()
         asked = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
 
@@ -50,6 +50,25 @@ class Instance:
             return None
 
 
+class Roster:
+    """Who is registered, by key."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.keys = [entry.key for entry in entries]
+        self._by_key = {e.key: found for e in entries if (found := Instance.from_entry(e))}
+
+    @property
+    def instances(self) -> list[Instance]:
+        return list(self._by_key.values())
+
+    def change(self, event: Event) -> None:
+        found = Instance.from_entry(event.entry) if event.entry else None
+        if found is None:
+            self._by_key.pop(event.key, None)
+        else:
+            self._by_key[event.key] = found
+
+
 class ServiceRegistry:
     """Registers instances under `prefix`, and finds those of others."""
 
@@ -72,7 +91,7 @@ class ServiceRegistry:
     def discover(self, service: str, *, serializable: bool = False) -> list[Instance]:
         """The instances registered now. `serializable` answers without a quorum, perhaps old."""
         entries, _ = self._store.list(f"{self._prefix}/{service}/", serializable=serializable)
-        return [found for entry in entries if (found := Instance.from_entry(entry))]
+        return Roster(entries).instances
 
     def watch(
         self,
@@ -84,16 +103,12 @@ class ServiceRegistry:
         """Calls back with the whole list now and after every change. Close the watch at the end."""
         prefix = f"{self._prefix}/{service}/"
         entries, revision = self._store.list(prefix)
-        instances = {e.key: found for e in entries if (found := Instance.from_entry(e))}
-        callback(list(instances.values()))
+        roster = Roster(entries)
+        callback(roster.instances)
 
         def changed(event: Event) -> None:
-            found = Instance.from_entry(event.entry) if event.entry else None
-            if found is None:
-                instances.pop(event.key, None)
-            else:
-                instances[event.key] = found
-            callback(list(instances.values()))
+            roster.change(event)
+            callback(roster.instances)
 
         return Watch(
             self._connection,
@@ -101,7 +116,7 @@ class ServiceRegistry:
             changed,
             prefix=True,
             revision=revision,
-            known=instances,
+            known=roster.keys,
             on_state=on_state,
         )
 
