@@ -36,6 +36,7 @@ LEGACY_KEYWORDS = frozenset(
     {"child_of", "references", "ignore_active_span", "operation_name", "tags"}
 )
 _ROUNDS = 6
+QUOTED = "opentracing.(quoted annotation)"  # a string in which a legacy name is one of several
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -75,6 +76,7 @@ class Flow:
         self.kinds: dict[ast.AST, Fact] = {}
         self.symbols: dict[ast.AST, str] = {}
         self.members: dict[ast.AST, Fact] = {}
+        self.quoted: dict[ast.AST, list[tuple[int, int, str]]] = {}  # names in a quoted annotation
         self.imports: dict[ast.alias, str] = {}
         self.scopes: dict[ast.AST, Scope] = {}
         self._pending: list[tuple[FunctionNode | ast.Lambda, Scope]] = []
@@ -420,7 +422,12 @@ class Flow:
         if inner in found:
             self.symbols[node] = self.symbols[inner]
         elif found:
-            self.symbols[node] = "opentracing.(quoted annotation)"
+            self.symbols[node] = QUOTED
+            self.quoted[node] = [
+                (part.col_offset, part.end_col_offset or 0, self.symbols[part])
+                for part in found
+                if isinstance(part, ast.expr) and "." in self.symbols[part]
+            ]
 
     def _annotated(self, node: ast.expr, scope: Scope) -> str:
         """The kind an annotation gives, through Optional, unions and string quotes."""

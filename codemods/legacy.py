@@ -85,6 +85,8 @@ ALIASES = {
     "django_opentracing.tracing.DjangoTracing": "django_opentracing.DjangoTracing",
     "django_opentracing.middleware": "django_opentracing",
     "pyramid_opentracing.PyramidTracer": "pyramid_opentracing.PyramidTracing",
+    "starlette_opentracing.middleware": "starlette_opentracing",
+    "fastapi_opentracing.middleware": "fastapi_opentracing",
     "opentracing_instrumentation.request_context": "opentracing_instrumentation",
     "opentracing_instrumentation.traced_function.traced_function": (
         "opentracing_instrumentation.traced_function"

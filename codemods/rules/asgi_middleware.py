@@ -44,7 +44,6 @@ app.add_middleware(OpenTelemetryMiddleware)
 
 CLASSES = (
     "starlette_opentracing.StarletteTracingMiddleWare",
-    "fastapi_opentracing.middleware.OpenTracingMiddleware",
     "fastapi_opentracing.OpenTracingMiddleware",
     "fastapi_contrib.tracing.middlewares.OpentracingMiddleware",
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 
+from codemods.flow import QUOTED
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.site import Change, Report, Site
+from codemods.site import CannotRewrite, Change, Report, Site
 
 rule = define(
     code="JO503",
@@ -59,6 +60,24 @@ def known_type(site: Site) -> Change | Report:
     return change.replace(
         site.node, f"{change.use('opentelemetry', 'trace')}.{_CLASSES[site.construct]}"
     )
+
+
+@rule.symbol(QUOTED)
+def quoted_annotation(site: Site) -> Change:
+    """`"opentracing.Span | None"`: the names inside the string."""
+    node = site.node
+    assert isinstance(node, ast.Constant)
+    written = site.file.text(node)
+    quote, text = written[0], written[1:-1]
+    if text != node.value or not text.isascii():
+        raise CannotRewrite("the annotation is written in an unusual way")
+    change = site.change("the classes of the same meaning")
+    trace = change.use("opentelemetry", "trace")
+    for start, end, symbol in sorted(site.file.flow.quoted[node], reverse=True):
+        if symbol not in _CLASSES:
+            raise CannotRewrite(f"{symbol} in it may be a Context or a SpanContext now")
+        text = f"{text[:start]}{trace}.{_CLASSES[symbol]}{text[end:]}"
+    return change.replace(node, f"{quote}{text}{quote}")
 
 
 @rule.symbol("opentracing.SpanContext", "jaeger_client.SpanContext")
