@@ -101,9 +101,17 @@ def constructor(site: Site) -> Change | Report:
     if isinstance(arguments.get("tracer"), ast.Lambda) or _is_function(site, arguments):
         change.unsafe = "the tracer may be set up when the module is loaded"
         before = [_called(arguments["tracer"])]
-    _depend_on_uses(site, change, statement)
-    lines = [*before, (f"{instrumentor(change, 'flask')}.instrument_app(", app, ")")]
-    return change.replace_statement(statement, *lines)
+    kept = _depend_on_uses(site, change, statement)
+    lines: list[tuple[Part, ...]]
+    if kept is None:
+        lines = [(f"{instrumentor(change, 'flask')}.instrument_app(", app, ")")]
+    else:
+        change.unsafe = f"whoever is given `{site.file.text(kept)}` asks it for the span only"
+        lines = [
+            (kept, f" = {instrumentor(change, 'flask')}"),
+            (site.file.text(kept), ".instrument_app(", app, ")"),
+        ]
+    return change.replace_statement(statement, *before, *lines)
 
 
 def _is_function(site: Site, arguments: dict[str, ast.expr]) -> bool:
@@ -123,22 +131,27 @@ def _called(tracer: ast.expr) -> tuple[Part, ...]:
     return (tracer, "()")
 
 
-def _depend_on_uses(site: Site, change: Change, statement: ast.Expr | ast.Assign) -> None:
-    """The name of the tracing object goes, so every use of it has to go too."""
+def _depend_on_uses(
+    site: Site, change: Change, statement: ast.Expr | ast.Assign
+) -> ast.expr | None:
+    """Every use of the tracing object's name has to go with it; the name, if it is passed on."""
     if isinstance(statement, ast.Expr):
-        return
-    file = site.file
-    for target in statement.targets:
-        word = file.text(target)
-        for node in file.nodes:
-            if not isinstance(node, ast.Name | ast.Attribute) or node is target:
-                continue
-            if not isinstance(getattr(node, "ctx", None), ast.Load) or file.text(node) != word:
-                continue
-            parent = file.parents[node]
-            if not isinstance(parent, ast.Attribute):
-                raise CannotRewrite(f"`{word}` is passed on")
+        return None
+    if len(statement.targets) != 1:
+        raise CannotRewrite("the tracing object is bound to several names")
+    file, target = site.file, statement.targets[0]
+    word, kept = file.text(target), None
+    for node in file.nodes:
+        if not isinstance(node, ast.Name | ast.Attribute) or node is target:
+            continue
+        if not isinstance(getattr(node, "ctx", None), ast.Load) or file.text(node) != word:
+            continue
+        parent = file.parents[node]
+        if isinstance(parent, ast.Attribute):
             change.depends_on(parent)
+        else:
+            kept = target
+    return kept
 
 
 @rule.member("flask_tracing", "trace")

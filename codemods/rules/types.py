@@ -48,6 +48,7 @@ _CLASSES = {
     "jaeger_client.Tracer": "Tracer",
     "jaeger_client.Span": "Span",
 }
+_CONTEXTS = ("opentracing.SpanContext", "jaeger_client.SpanContext")
 
 
 @rule.symbol(*(name for name in _CLASSES if name != "jaeger_client.Tracer"))
@@ -74,13 +75,19 @@ def quoted_annotation(site: Site) -> Change:
     change = site.change("the classes of the same meaning")
     trace = change.use("opentelemetry", "trace")
     for start, end, symbol in sorted(site.file.flow.quoted[node], reverse=True):
-        if symbol not in _CLASSES:
-            raise CannotRewrite(f"{symbol} in it may be a Context or a SpanContext now")
-        text = f"{text[:start]}{trace}.{_CLASSES[symbol]}{text[end:]}"
+        name = _CLASSES.get(symbol)
+        if symbol in _CONTEXTS:
+            name, change.unsafe = (
+                "SpanContext",
+                "it holds the context of a span, not an extracted one",
+            )
+        if name is None:
+            raise CannotRewrite(f"{symbol} in it has no counterpart")
+        text = f"{text[:start]}{trace}.{name}{text[end:]}"
     return change.replace(node, f"{quote}{text}{quote}")
 
 
-@rule.symbol("opentracing.SpanContext", "jaeger_client.SpanContext")
+@rule.symbol(*_CONTEXTS)
 def span_context(site: Site) -> Change | Report:
     if site.call is not None:
         return Report(

@@ -25,8 +25,14 @@ def test_a_callback_is_reported() -> None:
     check_noop(f"{HEAD}\nFlaskTracing(tracer, True, app, start_span_cb=on_start)\n")
 
 
-def test_an_extension_that_is_passed_on_is_reported() -> None:
-    check_noop(f"{HEAD}\ntracing = FlaskTracing(tracer, True, app)\nregister(tracing)\n")
+def test_an_extension_that_is_passed_on_needs_unsafe() -> None:
+    before = f"{HEAD}\ntracing = FlaskTracing(tracer, True, app)\nregister(tracing)\n"
+    check_noop(before)
+    check(
+        before,
+        f"{AFTER}\ntracing = FlaskInstrumentor()\ntracing.instrument_app(app)\nregister(tracing)\n",
+        unsafe=True,
+    )
 
 
 def test_a_subclass_is_reported() -> None:

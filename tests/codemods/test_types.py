@@ -18,6 +18,14 @@ def test_what_is_unclear_stays(annotation: str) -> None:
     check_noop(BEFORE.format(annotation))
 
 
+def test_a_context_in_quotes_needs_unsafe() -> None:
+    check(
+        BEFORE.format('"opentracing.SpanContext | None"'),
+        AFTER.format('"trace.SpanContext | None"'),
+        unsafe=True,
+    )
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
