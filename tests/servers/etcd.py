@@ -52,7 +52,7 @@ class Etcd(ServerProcess):
         self.address = f"127.0.0.1:{client_port}"
         scheme = "https" if tls else "http"
         client, peer = f"{scheme}://{self.address}", f"http://127.0.0.1:{peer_port}"
-        probe = f"http://127.0.0.1:{metrics_port}"
+        probe = self._probe = f"http://127.0.0.1:{metrics_port}"
         command = [program(), "--name", name, "--data-dir", "data", "--log-level", "warn"]
         command += ["--listen-client-urls", client, "--advertise-client-urls", client]
         command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
@@ -67,6 +67,11 @@ class Etcd(ServerProcess):
             [*command, *extra],
             lambda: http_ok(f"{probe}/health", '"true"'),
         )
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the leader of its cluster."""
+        return http_ok(f"{self._probe}/metrics", "etcd_server_is_leader 1")
 
 
 @contextmanager

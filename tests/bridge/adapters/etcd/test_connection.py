@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import trustme
+from aetcd import rpc
 
 from bridge.adapters.errors import (
     AdapterError,
@@ -18,7 +20,7 @@ from bridge.adapters.errors import (
     Unauthenticated,
     Unavailable,
 )
-from bridge.adapters.etcd import EtcdStore, Tls
+from bridge.adapters.etcd import EtcdConnection, EtcdStore, Tls
 from tests.bridge.adapters.etcd.conftest import Connect
 from tests.servers.etcd import Etcd, TlsFiles, one_etcd, three_etcds
 from tests.servers.faults import TcpProxy
@@ -123,30 +125,32 @@ def test_etcds_own_server_span_is_a_child_of_ours(connect: Connect, telemetry: T
 
 @pytest.fixture(scope="module")
 def guarded_etcd() -> Iterator[Etcd]:
-    """With users: root, and reader who may only read under app/."""
-    from aetcd import rpc
-
-    from bridge.adapters.etcd import EtcdConnection
-
-    # Tokens that live 3 s (and longer with every use) instead of 300.
-    with (
-        one_etcd(extra=["--auth-token-ttl=3"]) as server,
-        EtcdConnection([server.address]) as admin,
-    ):
-
-        def do(method: str, request: object) -> None:
-            admin.invoke("set up", f"Auth.{method}", request)
-
-        read = rpc.Permission(permType=rpc.Permission.READ, key=b"app/", range_end=b"app0")
-        do("UserAdd", rpc.AuthUserAddRequest(name="root", password="root-pw"))
-        do("RoleAdd", rpc.AuthRoleAddRequest(name="root"))
-        do("UserGrantRole", rpc.AuthUserGrantRoleRequest(user="root", role="root"))
-        do("UserAdd", rpc.AuthUserAddRequest(name="reader", password="reader-pw"))
-        do("RoleAdd", rpc.AuthRoleAddRequest(name="readers"))
-        do("RoleGrantPermission", rpc.AuthRoleGrantPermissionRequest(name="readers", perm=read))
-        do("UserGrantRole", rpc.AuthUserGrantRoleRequest(user="reader", role="readers"))
-        do("AuthEnable", rpc.AuthEnableRequest())
+    """With users, and tokens that live 3 s (and longer with every use) instead of 300."""
+    with one_etcd(extra=["--auth-token-ttl=3"]) as server, guard(server):
         yield server
+
+
+@contextmanager
+def guard(server: Etcd) -> Iterator[EtcdConnection]:
+    """Makes the users root, and reader who may only read under app/; a connection of root's."""
+    read = rpc.Permission(permType=rpc.Permission.READ, key=b"app/", range_end=b"app0")
+    with EtcdConnection([server.address]) as admin:
+        for method, request in (
+            ("UserAdd", rpc.AuthUserAddRequest(name="root", password="root-pw")),
+            ("RoleAdd", rpc.AuthRoleAddRequest(name="root")),
+            ("UserGrantRole", rpc.AuthUserGrantRoleRequest(user="root", role="root")),
+            ("UserAdd", rpc.AuthUserAddRequest(name="reader", password="reader-pw")),
+            ("RoleAdd", rpc.AuthRoleAddRequest(name="readers")),
+            (
+                "RoleGrantPermission",
+                rpc.AuthRoleGrantPermissionRequest(name="readers", perm=read),
+            ),
+            ("UserGrantRole", rpc.AuthUserGrantRoleRequest(user="reader", role="readers")),
+            ("AuthEnable", rpc.AuthEnableRequest()),
+        ):
+            admin.invoke("set up", f"Auth.{method}", request)
+    with EtcdConnection([server.address], user="root", password="root-pw") as root:
+        yield root
 
 
 def test_a_user_may_do_what_its_role_allows(guarded_etcd: Etcd, connect: Connect) -> None:
@@ -229,7 +233,7 @@ def test_losing_the_leader_costs_at_most_one_failed_call(connect: Connect) -> No
         connection = connect(*(member.address for member in members), timeout=3)
         store = EtcdStore(connection)
         store.put("a", "1")
-        members[0].kill()
+        next(member for member in members if member.leads).kill()
         failures = 0
         for attempt in range(10):
             try:

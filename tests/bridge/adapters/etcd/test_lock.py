@@ -102,6 +102,35 @@ def test_a_killed_holders_lock_is_free_after_its_time(
         assert time.monotonic() - started < 8
 
 
+def _hold_and_say_when_lost(
+    address: str,
+    ready: multiprocessing.synchronize.Event,
+    lost: multiprocessing.synchronize.Event,
+) -> None:
+    lock = Lock(EtcdConnection([address]), "locks/frozen", ttl=2)
+    lock.acquire()
+    ready.set()
+    lock.lost.wait(30)
+    if not lock.held:
+        lost.set()
+
+
+def test_a_holder_that_was_frozen_learns_that_it_lost(
+    shared_etcd: Etcd, etcd: EtcdConnection
+) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    ready, lost = spawn.Event(), spawn.Event()
+    holder = spawn.Process(target=_hold_and_say_when_lost, args=(shared_etcd.address, ready, lost))
+    holder.start()
+    assert ready.wait(30)
+    assert holder.pid
+    os.kill(holder.pid, signal.SIGSTOP)
+    with Lock(etcd, "locks/frozen"):  # entered after the lease's time
+        os.kill(holder.pid, signal.SIGCONT)
+        assert lost.wait(5)
+    holder.join(10)
+
+
 def test_a_revoked_lease_is_noticed_by_the_holder(etcd: EtcdConnection) -> None:
     lock = Lock(etcd, "locks/revoked", ttl=3)
     lock.acquire()
@@ -151,7 +180,7 @@ def test_losing_the_leader_neither_loses_nor_doubles_the_lock(connect: Connect) 
         thread.start()
         looker = connect(*addresses, timeout=3)
         wait_until(lambda: waiting_keys(looker, "locks/leader") == 2)
-        members[0].kill()
+        next(member for member in members if member.leads).kill()
         time.sleep(2)
         assert holder.held
         assert not entered.is_set()

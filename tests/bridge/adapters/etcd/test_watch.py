@@ -11,6 +11,7 @@ from aetcd import rpc
 from bridge.adapters.errors import Forbidden
 from bridge.adapters.etcd import EtcdConnection, EtcdStore, Event, Put, Watch
 from tests.bridge.adapters.etcd.conftest import Connect
+from tests.bridge.adapters.etcd.test_connection import guard
 from tests.bridge.adapters.etcd.test_connection import guarded_etcd as guarded_etcd
 from tests.servers.etcd import Etcd, three_etcds
 from tests.servers.process import wait_until
@@ -151,7 +152,7 @@ def test_it_goes_on_at_another_member(connect: Connect, seen: Seen) -> None:
     with three_etcds() as members:
         connection = connect(*(member.address for member in members), timeout=3)
         with Watch(connection, "cluster/", seen.append, prefix=True):
-            members[0].kill()
+            next(member for member in members if member.leads).kill()
             wait_until(lambda: _up(connection), 15)
             EtcdStore(connection).put("cluster/a", "1")
             seen.wait(1, 20)
@@ -172,6 +173,23 @@ def test_a_watch_that_becomes_forbidden_ends_with_its_error(
 ) -> None:
     watch = Watch(reader, "other/", seen.append, prefix=True, revision=1)
     wait_until(lambda: watch.state.value == "failed", 10)
+    assert isinstance(watch.error, Forbidden)
+    watch.close()
+
+
+def test_a_right_that_is_taken_away_ends_the_watch_when_it_resumes(
+    own_etcd: Etcd, connect: Connect, seen: Seen
+) -> None:
+    with guard(own_etcd) as admin:
+        reader = connect(own_etcd.address, user="reader", password="reader-pw")
+        watch = Watch(reader, "app/", seen.append, prefix=True)
+        EtcdStore(admin).put("app/a", "1")
+        seen.wait(1)
+        # etcd looks at rights when a watch begins, so a running one goes on until it breaks.
+        revoke = rpc.AuthRoleRevokePermissionRequest(role="readers", key=b"app/", range_end=b"app0")
+        admin.invoke("set up", "Auth.RoleRevokePermission", revoke)
+    own_etcd.restart()
+    wait_until(lambda: watch.state.value == "failed", 20)
     assert isinstance(watch.error, Forbidden)
     watch.close()
 
