@@ -88,6 +88,7 @@ class VaultConnection:
         self._server_port = parts.port or (443 if parts.scheme == "https" else 80)
         self._auth = auth
         self._login_lock = threading.Lock()
+        self.logins = 0  # leases end with the token that took them
         self.closed = False
         self.client: Any = hvac.Client(
             url=url,
@@ -166,6 +167,7 @@ class VaultConnection:
             answer = self._adapter.post(f"/v1/{mount}/login", json=dict(self._auth.payload()))
         granted = answer["auth"]
         self._adapter.token = granted["client_token"]
+        self.logins += 1
         return float(granted["lease_duration"])
 
     def login_again(self, refused: str | None) -> bool:

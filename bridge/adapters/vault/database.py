@@ -27,9 +27,16 @@ class Credentials:
     generation: int
 
 
+# How often to look whether the token was replaced.
+LOOK_SECONDS = 1.0
+
+
 class _Lease:
-    def __init__(self, id_: str, seconds: float, asked: float, credentials: Credentials) -> None:
+    def __init__(
+        self, id_: str, login: int, seconds: float, asked: float, credentials: Credentials
+    ) -> None:
         self.id = id_
+        self.login = login
         self.granted = seconds
         self.credentials = credentials
         self.set(seconds, asked)
@@ -44,10 +51,11 @@ class _Lease:
 class DynamicCredentials:
     """Credentials of one role of the database engine, always usable until `close`.
 
-    The lease is renewed at two thirds of its time. When a renewal gives clearly less (the
-    longest life, max TTL, is near) or fails for good, new credentials are taken while the old
-    ones still work; `on_rotate` is told. The old ones are left to run out, so that a query under
-    way ends in peace; `close` revokes them all.
+    The lease is renewed at two thirds of its time. New credentials are taken while the old ones
+    still work when a renewal gives clearly less (the longest life, max TTL, is near) or fails for
+    good, and when the connection has logged in anew (a token's end is that of its leases).
+    `on_rotate` is told. The old ones are left to run out, so that a query under way ends in
+    peace; `close` revokes them all.
     """
 
     def __init__(
@@ -85,6 +93,7 @@ class DynamicCredentials:
         return self._keeper.state
 
     def _take(self, generation: int) -> _Lease:
+        login = self._connection.logins
         with self._connection.traced("credentials", self._mount, self._attributes) as call:
             asked = time.monotonic()
             answer = self._connection.client.secrets.database.generate_credentials(
@@ -95,13 +104,16 @@ class DynamicCredentials:
             call.set(c.VAULT_LEASE_RENEWABLE, bool(answer["renewable"]))
         data = answer["data"]
         credentials = Credentials(Secret(data["username"]), Secret(data["password"]), generation)
-        return _Lease(answer["lease_id"], seconds, asked, credentials)
+        return _Lease(answer["lease_id"], login, seconds, asked, credentials)
 
     def _keep(self) -> float:
         lease = self._lease
+        if lease.login != self._connection.logins:
+            self.rotate()
+            return 0.0
         left = lease.renew_at - time.monotonic()
         if left > 0:
-            return left
+            return min(left, LOOK_SECONDS)
         error = self._renew(lease)
         self._connection.meters.renewal(error)
         final = isinstance(error, (LeaseLost, Forbidden, Unauthenticated))

@@ -13,7 +13,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Engine
 
 from bridge.adapters.errors import AdapterError, InvalidRequest, ServerFailed
+from bridge.adapters.redaction import Secret
 from bridge.adapters.vault import (
+    AppRole,
     DynamicCredentials,
     VaultConnection,
     psycopg_pool_arguments,
@@ -28,6 +30,12 @@ from tests.servers.watchers import Canaries, Telemetry, no_leftovers
 CREATE = """
 CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';
 GRANT pg_read_all_data TO "{{name}}";
+"""
+
+
+MAY = """
+path "database/creds/*" { capabilities = ["read"] }
+path "sys/leases/*" { capabilities = ["update"] }
 """
 
 
@@ -165,6 +173,59 @@ def test_revoked_credentials_are_replaced_and_the_engine_reconnects(
         assert rotated.wait(10)
         with engine.connect() as connection:
             connection.execute(text("select * from pg_database"))
+
+
+@pytest.fixture(scope="module")
+def shop(bao: OpenBao, role: str) -> AppRole:
+    """A login whose tokens live 3 s, 6 s at the most."""
+    root = bao.root()
+    root.sys.create_or_update_policy("shop", MAY)
+    root.sys.enable_auth_method("approle", path="shops")
+    root.auth.approle.create_or_update_approle(
+        "shop", token_policies=["shop"], token_ttl="3s", token_max_ttl="6s", mount_point="shops"
+    )
+    found = root.auth.approle.read_role_id("shop", mount_point="shops")
+    secret = root.auth.approle.generate_secret_id("shop", mount_point="shops")
+    return AppRole(found["data"]["role_id"], Secret(secret["data"]["secret_id"]), mount="shops")
+
+
+def test_no_query_fails_when_the_token_that_took_the_lease_ends(
+    bao: OpenBao, shop: AppRole, connect: Connect, engine: Engine, telemetry: Telemetry
+) -> None:
+    vault = connect(bao, auth=shop)
+    with DynamicCredentials(vault, "long") as credentials:
+        use_with_sqlalchemy(engine, credentials)
+        ends = time.monotonic() + 13
+        while time.monotonic() < ends:
+            with engine.connect() as connection:
+                connection.execute(text("select * from pg_database"))
+            time.sleep(0.01)
+        assert credentials.current.generation >= 3
+    assert len(telemetry.spans("login auth/shops")) >= 3
+
+
+def test_a_revoked_token_takes_the_leases_along_and_new_ones_come(
+    bao: OpenBao, shop: AppRole, connect: Connect, postgres: Postgres
+) -> None:
+    vault = connect(bao, auth=shop)
+    with DynamicCredentials(vault, "long") as credentials:
+        wait_until(lambda: roles(postgres) == 1)
+        bao.root().auth.token.revoke(vault.client.token)
+        wait_until(lambda: credentials.current.generation > 1, 10)
+        login(postgres, credentials).close()
+        wait_until(lambda: roles(postgres) == 1)
+
+
+def test_a_vault_that_hangs_is_waited_for(own_bao: OpenBao, connect: Connect) -> None:
+    with one_postgres() as server:
+        configure(own_bao, server)
+        vault = connect(own_bao, timeout=0.5)
+        with DynamicCredentials(vault, "long") as credentials:
+            own_bao.pause()
+            wait_until(lambda: credentials.state.value == "lost", 10)
+            own_bao.resume()
+            wait_until(lambda: credentials.state.value == "up", 15)
+            login(server, credentials).close()
 
 
 def test_an_unknown_role_is_refused(vault: VaultConnection, role: str) -> None:
