@@ -84,14 +84,19 @@ def activate(site: Site) -> Change:
     raise CannotRewrite("the scope is kept where its closing cannot be followed")
 
 
-@rule.symbol("opentracing_instrumentation.span_in_context")
+@rule.symbol(
+    "opentracing_instrumentation.span_in_context",
+    "opentracing_instrumentation.span_in_stack_context",
+)
 def span_in_context(site: Site) -> Change:
     """`with span_in_context(span)` activates a span and does not finish it."""
     call = site.call
     span = site.arguments("span").get("span")
-    if call is None or span is None or not isinstance(site.parent, ast.withitem):
+    if call is None or span is None or not isinstance(site.parent, ast.withitem | ast.Return):
         raise CannotRewrite("it is not used in a `with` statement")
     change = site.change("makes the span current")
+    if isinstance(site.parent, ast.Return):
+        change.unsafe = "the caller uses the result in a `with` statement, and the span is not None"
     return _manager(site, change, call, span, None)
 
 

@@ -66,6 +66,13 @@ def one_patch(site: Site) -> Change:
     return change.replace_statement(statement, f"{instrumentor(change, library)}.instrument()")
 
 
+@rule.symbol(f"{HOOKS}.tornado_http.reset_patchers")
+def reset_tornado(site: Site) -> Change:
+    statement = call_statement(site)
+    change = site.change("takes the instrumentation off again", advice=install("tornado"))
+    return change.replace_statement(statement, f"{instrumentor(change, 'tornado')}.uninstrument()")
+
+
 @rule.symbol(f"{HOOKS}.install_patches")
 def patches(site: Site) -> Change:
     """`install_patches(["requests", "a.dotted.path.install_patches"])`."""

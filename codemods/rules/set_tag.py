@@ -85,11 +85,9 @@ def set_tag(site: Site) -> Change | Report:
         raise CannotRewrite("it wants a key and a value")
     name = literal_key(site.file, key)
     if name == "sampling.priority":
-        return Report(
-            "OpenTelemetry cannot force the sampling of a span after its start",
-            "Decide in a sampler (by attribute at the start), or sample everything and drop later "
-            "in the collector.",
-        )
+        change.message = "keeps the wish to be sampled as an attribute"
+        change.unsafe = "a collector that samples by the attribute sampling.priority sees all spans"
+        change.advice = "OpenTelemetry cannot force the sampling of a span after its start."
     if name == "span.kind" and (start := is_hoisted(site.file, site.call)) is not None:
         assert isinstance(start.func, ast.Attribute)
         change.message = "the kind moves into the call that starts the span"

@@ -263,7 +263,7 @@ IDIOMS = (
             span.set_tag("error", True)
             span.log_kv({"event": "error", "error.object": e, "stack": stack})
         """, 'span.add_event("error", {"error.object": str(e)'),
-    Idiom("I-47", "sampling.priority", "reported", TRACER + """\
+    Idiom("I-47", "sampling.priority", "held", TRACER + """\
         from opentracing import tags
         tracer.active_span.set_tag(tags.SAMPLING_PRIORITY, 1)
         """),
