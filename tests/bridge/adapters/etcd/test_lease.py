@@ -77,6 +77,29 @@ def test_a_short_crash_does_not_lose_the_lease(own_etcd: Etcd, connect: Connect)
     lease.close()
 
 
+def test_it_tells_its_states_each_in_a_linked_span(
+    own_etcd: Etcd, connect: Connect, telemetry: Telemetry
+) -> None:
+    states: list[str] = []
+    connection = connect(own_etcd.address)
+    with telemetry.tracer.start_as_current_span("main") as main:
+        lease = Lease(connection, ttl=6, on_state=lambda change: states.append(change.state.value))
+    wait_until(lambda: states == ["up"])
+    own_etcd.pause()
+    wait_until(lambda: states == ["up", "lost"], 8)
+    own_etcd.resume()
+    wait_until(lambda: states == ["up", "lost", "up"], 8)
+    revoke(connection, lease.id)
+    assert lease.lost.wait(5)
+    wait_until(lambda: states == ["up", "lost", "up", "failed"])
+    spans = [span for span in telemetry.spans() if span.name.startswith("etcd lease ")]
+    assert [span.name.removeprefix("etcd lease ") for span in spans] == states
+    assert all(span.parent is None for span in spans)
+    assert {link.context.span_id for span in spans for link in span.links} == {
+        main.get_span_context().span_id
+    }
+
+
 def test_a_lease_is_not_granted_by_a_dead_server(own_etcd: Etcd, connect: Connect) -> None:
     own_etcd.kill()
     with pytest.raises(Unavailable):

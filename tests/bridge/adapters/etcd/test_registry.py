@@ -6,7 +6,9 @@ import time
 
 from aetcd import rpc
 
+from bridge.adapters.errors import Unavailable
 from bridge.adapters.etcd import EtcdConnection, EtcdStore, Instance, ServiceRegistry
+from tests.bridge.adapters.etcd.conftest import Connect
 from tests.bridge.adapters.etcd.test_lease import revoke
 from tests.servers.etcd import Etcd
 from tests.servers.process import wait_until
@@ -54,6 +56,23 @@ def test_a_watcher_sees_instances_come_and_go(etcd: EtcdConnection) -> None:
     assert lists[0] == []
     assert lists[2] == ["shop-1", "shop-2"]
     assert lists[4] == []
+
+
+def test_a_registration_outlives_a_crash_of_the_server(own_etcd: Etcd, connect: Connect) -> None:
+    registry = ServiceRegistry(connect(own_etcd.address, timeout=2))
+    with registry.register(SHOP, ttl=4):
+        own_etcd.restart()
+        wait_until(lambda: _registered(registry), 10)
+        time.sleep(5)
+        assert registry.discover("shop") == [SHOP]
+    assert registry.discover("shop") == []
+
+
+def _registered(registry: ServiceRegistry) -> bool:
+    try:
+        return registry.discover("shop") == [SHOP]
+    except Unavailable:
+        return False
 
 
 def test_twenty_flaps_leave_one_registration_and_no_threads(own_etcd: Etcd) -> None:

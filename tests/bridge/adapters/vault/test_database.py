@@ -135,7 +135,7 @@ def test_no_query_fails_over_several_rotations_sqlalchemy(
     ) as credentials:
         use_with_sqlalchemy(engine, credentials)
         queries = 0
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 16
         while time.monotonic() < ends:
             with engine.connect() as connection:
                 connection.execute(text("select * from pg_database"))
@@ -153,7 +153,7 @@ def test_no_query_fails_over_several_rotations_psycopg_pool(
             credentials, host="127.0.0.1", port=postgres.port, dbname="postgres"
         )
         with ConnectionPool(min_size=1, max_size=2, **arguments) as pool:
-            ends = time.monotonic() + 14
+            ends = time.monotonic() + 9
             while time.monotonic() < ends:
                 with pool.connection() as connection:
                     connection.execute("select * from pg_database")
