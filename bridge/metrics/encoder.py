@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import math
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,7 +17,8 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.samples import Sample
 
 from bridge.metrics import wire
-from bridge.metrics.from_prometheus import convert, number_family
+from bridge.metrics.again import Layout, Push, Series, histograms, numbers, remember
+from bridge.metrics.from_prometheus import Usual, convert, usual_metric
 from bridge.metrics.points import (
     Attributes,
     ExponentialPoint,
@@ -48,20 +48,6 @@ class Resource:
         return wire.resource_frame(self.attributes, self.schema_url, scopes)
 
 
-class Series:
-    """One time series as the last push saw it."""
-
-    __slots__ = ("attributes", "head", "head_start", "last", "seen", "start")
-
-    def __init__(self, attributes: bytes) -> None:
-        self.attributes = attributes
-        self.head = b""  # of a number point with the start `head_start`
-        self.head_start = -1
-        self.start = 0  # of our own making, after a reset that the source does not date
-        self.last = 0.0
-        self.seen = 0
-
-
 class Placed(Protocol):
     """A metric, and where it belongs."""
 
@@ -82,13 +68,21 @@ def _series_key(metric: Placed, attributes: bytes) -> tuple[object, ...]:
 class MetricSeries:
     """The series of one metric of one scope."""
 
-    __slots__ = ("described", "frame", "resource", "scope", "seen", "series")
+    __slots__ = (
+        "described", "frame", "layout", "order", "pushed", "resource", "scope", "seen", "series",
+    )  # fmt: skip
 
     def __init__(self, resource: Resource, scope: Scope, frame: wire.Frame) -> None:
         self.resource, self.scope, self.frame = resource, scope, frame
         self.described: tuple[str, str, str] | None = None  # of the family it comes from
         self.series: dict[Attributes, Series] = {}
-        self.seen = 0
+        self.order: list[Series] = []
+        self.layout: Layout | None = None
+        self.seen = self.pushed = 0  # the last push, and how many series it had
+
+    def open(self, generation: int) -> None:
+        if self.seen != generation:
+            self.seen, self.pushed = generation, 0
 
 
 @dataclass
@@ -189,70 +183,41 @@ class Encoder:
 
     def add_family(self, family: Family, resource: Resource) -> None:
         """Encodes a Prometheus family: known series at once, everything else by the rules."""
-        told = number_family(family)
-        left = family.samples
-        if told is not None:
-            left = self._add_known_numbers(family, resource, *told)
-        if not left:
+        usual = usual_metric(family)
+        if usual is None or not family.samples:
+            self._add_by_rules(family, family.samples, resource)
+            return
+        key = (usual.name, usual.kind, self._scope, resource)
+        known = self._metrics.get(key)
+        left = family.samples if known is None else self._add_known(known, family, usual)
+        self._add_by_rules(family, left, resource)
+        known = self._metrics.get(key)
+        if known is not None and not known.order:
+            known.described = (family.documentation, family.unit, family.type)
+            remember(known, family.samples, usual)
+
+    def _add_by_rules(self, family: Family, samples: Sequence[Sample], resource: Resource) -> None:
+        if not samples:
             return
         rest = copy.copy(family)
-        rest.samples = left
+        rest.samples = list(samples)
         for metric in convert(rest, self._now, self._problems):
             self.add(metric, resource)
-        if told is not None:
-            known = self._metrics.get((*told[:2], self._scope, resource))
-            if known is not None:
-                known.described = (family.documentation, family.unit, family.type)
 
-    def _add_known_numbers(
-        self, family: Family, resource: Resource, name: str, kind: Kind, created_name: str
-    ) -> list[Sample]:
-        """Encodes plain numbers of series that the last push had; returns all other samples.
-
-        No rule is decided here: what is new, falls, starts anew, or has more than a value, is
-        left over.
-        """
-        samples = family.samples
-        known = self._metrics.get((name, kind, self._scope, resource))
-        if known is None or known.described != (family.documentation, family.unit, family.type):
-            return samples
-        left: list[Sample] = []
-        points: list[bytes] = []
-        table, generation, pack = known.series, self._generation, wire.pack_double
-        middle, number_of = wire.fixed64(3, self._now) + b"\x21", len(samples)
-        default = self.default_start if created_name else 0
-        created: Sample | None = None
-        for index, sample in enumerate(samples, 1):
-            try:
-                sample_name, labels, value, timestamp, exemplar, _ = sample
-                if sample is created:  # looked at together with its series
-                    continue
-                created = samples[index] if created_name and index < number_of else None
-                if created and (created[0] != created_name or created[1] != labels):
-                    created = None
-                before = table.get((*labels.items(),)) if sample_name == name else None
-                if (
-                    before is None
-                    or before.seen == generation
-                    or exemplar is not None
-                    or timestamp is not None
-                    or not value >= before.last  # fell, or is NaN
-                    or (round(created[2] * 1e9) if created else before.start or default)
-                    != before.head_start
-                ):
-                    left.append(sample)
-                    if created:
-                        left.append(created)
-                    continue
-                points.append(before.head + middle + pack(value))
-                before.seen = generation
-                if created_name:
-                    before.last = value
-            except (TypeError, ValueError, AttributeError, struct.error):
-                left.append(sample)
+    def _add_known(self, known: MetricSeries, family: Family, usual: Usual) -> Sequence[Sample]:
+        """Encodes what comes as in the last push; returns all other samples."""
+        if known.described != (family.documentation, family.unit, family.type):
+            known.order = []
+            return family.samples
+        push = Push(self._now, self._generation, self.default_start)
+        if usual.kind is Kind.HISTOGRAM:
+            points, left = histograms(known, family.samples, push)
+        else:
+            points, left = numbers(known, family.samples, usual, push)
         if points:
-            known.seen = generation
-            self._parts.append(Part(resource, known.scope, known.frame, points))
+            known.open(self._generation)
+            known.pushed += len(points)
+            self._parts.append(Part(known.resource, known.scope, known.frame, points))
         return left
 
     def add_part(self, part: Part) -> None:
@@ -274,7 +239,7 @@ class Encoder:
     def finish(self) -> list[Request]:
         """The requests of this push, each within the size limit."""
         for key, known in list(self._metrics.items()):
-            if known.seen != self._generation or len(known.series) != self._count(known):
+            if known.seen != self._generation or len(known.series) != known.pushed:
                 self._end_unseen(known)
                 if not known.series:
                     del self._metrics[key]
@@ -300,7 +265,7 @@ class Encoder:
             known = self._metrics[key] = MetricSeries(resource, scope, frame)
         elif known.frame.head != frame.head or known.frame.tail != frame.tail:
             known.frame = frame
-        known.seen = self._generation
+        known.open(self._generation)
         return known
 
     def _points(self, known: MetricSeries, metric: Metric) -> list[bytes]:
@@ -318,16 +283,20 @@ class Encoder:
                 self._problems.report("duplicate series", metric.name)
                 continue
             series.seen = generation
-            if type(item) is not NumberPoint or item.exemplars:
+            known.pushed += 1
+            if type(item) is not NumberPoint:
                 append(self._other_point(known, series, metric, item))
                 continue
-            _, start, now, value, _ = item
+            _, start, now, value, noted = item
             if sums:
                 start = self._start(series, start, value) if metric.monotonic else start
             if now != time:
                 time, middle = now, wire.fixed64(3, now)
             if start != series.head_start:
                 series.head, series.head_start = _head(series.attributes, start), start
+            if noted:
+                append(wire.point(metric.kind, item._replace(start=start), series.attributes))
+                continue
             number = b"\x21" + pack(value) if type(value) is float else wire.number(4, value)
             append(series.head + middle + number)
         return encoded
@@ -346,19 +315,11 @@ class Encoder:
     ) -> bytes:
         if isinstance(item, StalePoint):
             del known.series[item.attributes]
+            known.order = []
         elif not metric.delta and metric.kind is not Kind.GAUGE:
-            item = self._continued(series, item, monotonic=metric.monotonic)
+            assert isinstance(item, (HistogramPoint, ExponentialPoint, SummaryPoint))
+            item.start = self._start(series, item.start, item.count)
         return wire.point(metric.kind, item, series.attributes)
-
-    def _continued(self, series: Series, item: Point, *, monotonic: bool) -> Point:
-        """The point with its start, which is of our own making where the source has none."""
-        if isinstance(item, NumberPoint):
-            if not monotonic:
-                return item
-            return item._replace(start=self._start(series, item.start, item.value))
-        assert isinstance(item, (HistogramPoint, ExponentialPoint, SummaryPoint))
-        item.start = self._start(series, item.start, item.count)
-        return item
 
     def _start(self, series: Series, start: int, value: float) -> int:
         """A value that fell without a start to explain it was reset since the last push."""
@@ -369,13 +330,10 @@ class Encoder:
         series.last = value
         return start or series.start or self.default_start
 
-    def _count(self, known: MetricSeries) -> int:
-        generation = self._generation
-        return sum(series.seen == generation for series in known.series.values())
-
     def _end_unseen(self, known: MetricSeries) -> None:
         generation = self._generation
         gone = [a for a, series in known.series.items() if series.seen != generation]
+        known.order = []
         for attributes in gone:
             self.end(known, known.series.pop(attributes).attributes)
 

@@ -6,6 +6,7 @@ because the labels of OpenTelemetry series are formatted once and kept.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -92,15 +93,15 @@ def _row(family: Family, sample: Any) -> Row:
 
 def render(shown: Iterable[ShownFamily], format_: Format, problems: Problems) -> bytes:
     """The scrape's text. A family that cannot be written is left out, and reported."""
-    parts = []
+    text = io.BytesIO()  # grows in bytes, family by family: a scrape is held once
     for family in shown:
         try:
-            parts.append(_family(family, format_))
+            text.write(_family(family, format_).encode("utf-8", "replace"))
         except Exception as error:  # noqa: BLE001 - labels come from anywhere
             problems.report("points dropped", family.name, type(error).__name__, len(family.rows))
     if format_.openmetrics:
-        parts.append(EOF_LINE)
-    return "".join(parts).encode("utf-8", "replace")
+        text.write(EOF_LINE.encode())
+    return text.getvalue()
 
 
 def _family(family: ShownFamily, format_: Format) -> str:

@@ -10,7 +10,7 @@ import functools
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.samples import NativeHistogram, Sample
@@ -65,11 +65,21 @@ def _sound(sample: Any) -> bool:
     return isinstance(sample.value, (int, float)) and isinstance(sample.name, str)
 
 
-def number_family(family: Family) -> tuple[str, Kind, str] | None:
-    """The usual sample name, kind and `_created` name of a family of single numbers."""
+class Usual(NamedTuple):
+    """What most families of a type become: one metric, and the name of `_created` samples."""
+
+    name: str
+    kind: Kind
+    created: str
+
+
+def usual_metric(family: Family) -> Usual | None:
+    """The metric of a family of numbers or histograms; None for others."""
     if family.type == "counter":
-        return f"{family.name}_total", Kind.SUM, f"{family.name}_created"
-    return (family.name, Kind.GAUGE, "") if family.type in {"gauge", "unknown"} else None
+        return Usual(f"{family.name}_total", Kind.SUM, f"{family.name}_created")
+    if family.type == "histogram":
+        return Usual(family.name, Kind.HISTOGRAM, f"{family.name}_created")
+    return Usual(family.name, Kind.GAUGE, "") if family.type in {"gauge", "unknown"} else None
 
 
 def target_attributes(family: Family) -> dict[str, str] | None:
