@@ -455,3 +455,31 @@ def test_losing_a_member_loses_neither_watch_nor_lock(run: Run) -> None:
             await lock.release()
 
         run([member.address for member in members], test, timeout=3)
+
+
+def test_twenty_flaps_leave_one_registration_and_a_living_watch(own_etcd: Etcd, run: Run) -> None:
+    shop = Instance("shop", "shop-1", "10.0.0.1", 8080)
+    seen: list[str] = []
+
+    async def test(connection: AsyncEtcdConnection) -> None:
+        registry = AsyncServiceRegistry(connection)
+        with TcpProxy(int(own_etcd.address.split(":")[1])) as proxy:
+            async with (
+                AsyncEtcdConnection([f"127.0.0.1:{proxy.port}"], timeout=1) as cut,
+                await AsyncServiceRegistry(cut).register(shop, ttl=2),
+                await AsyncWatch.open(cut, "flap", lambda event: seen.append(event.key)),
+            ):
+                for _ in range(20):
+                    proxy.refuse()
+                    await asyncio.sleep(0.1)
+                    proxy.heal()
+                    await asyncio.sleep(0.05)
+                await AsyncEtcdStore(connection).put("flap", "1")
+                await until(lambda: seen == ["flap"], 15)
+                deadline = time.monotonic() + 15
+                while await registry.discover("shop") != [shop]:
+                    assert time.monotonic() < deadline
+                    await asyncio.sleep(0.1)
+        assert await registry.discover("shop") == []
+
+    run(own_etcd.address, test)
