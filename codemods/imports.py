@@ -275,8 +275,7 @@ def _blank_lines(file: File, gone: set[ast.alias], keep: list[Import] | None = N
     """The blank line below each block of imports that goes as a whole."""
     source = file.source
     made = []
-    blocks = _blocks(file)
-    for block in blocks[:-1]:
+    for block in _blocks(file):
         if block is keep or block == keep or not all(a in gone for one in block for a in one.names):
             continue
         start = source.line_end(source.span(block[-1]).end)

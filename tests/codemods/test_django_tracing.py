@@ -43,7 +43,6 @@ def test_the_settings_go() -> None:
         OPENTRACING_TRACING = django_opentracing.DjangoTracing(tracer)
         """,
         """\
-
         DEBUG = True
         """,
         unsafe=True,

@@ -231,7 +231,6 @@ def test_names_of_environment_variables_stay_what_they_are() -> None:
         """\
         import os
 
-
         host = os.environ["OTEL_EXPORTER_JAEGER_AGENT_HOST"]
         """,
     )
