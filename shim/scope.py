@@ -71,15 +71,13 @@ class ContextScope(opentracing.Scope):  # type: ignore[misc]
         self._span = span
         self._finish_on_close = finish_on_close
         self._previous = previous = get_current()
-        context = Context(previous)
         own = type(span) is _own_span
         self._current = current = span if own else _otel_span(span, previous)
-        # Context refuses changes; this one nobody else has seen yet, and a second copy costs
-        _set(context, manager._key, self)
-        _set(context, _SPAN_KEY, current)
+        inside = {**previous, manager._key: self, _SPAN_KEY: current}
         if current is span:  # native spans inside carry its flags on, also those set later
-            _set(context, FLAGS_KEY, span)
+            inside[FLAGS_KEY] = span
         carries = span.context._baggage if own else _carries_baggage(span)
+        context = Context(inside)
         attach(_with_baggage(span, context) if carries else context)
 
     def close(self) -> None:
@@ -191,7 +189,6 @@ def know(kind: type) -> None:
 
 
 _own_span: type | None = None
-_set = dict.__setitem__
 
 
 def _otel_span(span: Any, context: Mapping[str, object]) -> object:

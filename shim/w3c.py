@@ -39,7 +39,8 @@ def write_traceparent(context: SpanContext, carrier: Any) -> None:
     """
     trace_id = context.trace_id.to_bytes(16, "big").hex()
     span_id = context.span_id.to_bytes(8, "big").hex()
-    carrier[_TRACEPARENT] = f"00-{trace_id}-{span_id}-0{context.flags & 1}"
+    flags = "01" if context.flags & 1 else "00"
+    carrier[_TRACEPARENT] = f"00-{trace_id}-{span_id}-{flags}"
     if context.trace_state:
         carrier[_TRACESTATE] = context.trace_state.to_header()
     if context._baggage and w3c_wanted(_BAGGAGE):

@@ -57,7 +57,7 @@ class TextCodec(Codec):
         self.prefix_length = len(self.baggage_prefix)
 
     def inject(self, span_context: SpanContext, carrier: MutableMapping[str, str]) -> None:
-        if not hasattr(carrier, "items"):
+        if type(carrier) is not dict and not hasattr(carrier, "items"):
             raise InvalidCarrierException("carrier not a collection")
         carrier[self.trace_id_header] = wire.format_trace(
             span_context.trace_id, span_context.span_id, span_context.parent_id, span_context.flags
@@ -67,7 +67,7 @@ class TextCodec(Codec):
                 carrier[header] = value
 
     def extract(self, carrier: Mapping[str, Any]) -> SpanContext | None:
-        if not hasattr(carrier, "items"):
+        if type(carrier) is not dict and not hasattr(carrier, "items"):
             raise InvalidCarrierException("carrier not a collection")
         trace, baggage, debug_id = self._format.read(carrier.items())
         if trace is not None:

@@ -93,6 +93,7 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
             **(extra_codecs or {}),
         }
         self._with_traceparent = w3c_wanted()
+        self._extract_warned = False
         self.throttler = throttler
         self.tags = process_tags(tags)
         if throttler:
@@ -200,7 +201,8 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
             logger.warning("Span context not injected as %s: %s", format, error)
 
     def extract(self, format: str, carrier: Any) -> SpanContext | None:
-        """The caller's span context, or None where there is none or it is broken.
+        """The caller's span context, or None where there is none or it is broken (the first
+        broken one is logged as a warning, the others as debug).
 
         Raises UnsupportedFormatException. `traceparent` counts where no legacy header does.
         """
@@ -210,7 +212,7 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
         try:
             context: SpanContext | None = codec.extract(carrier)
         except Exception as error:  # noqa: BLE001 - a carrier, or what a stranger sent
-            logger.warning("No span context extracted as %s: %s", format, text(error, 256))
+            self._log_broken(format, error)
             context = None
         if format in _TEXT_FORMATS:
             context = read_traceparent(carrier, context)
@@ -277,6 +279,12 @@ class Tracer(opentracing.Tracer):  # type: ignore[misc]
             context.trace_state = parent.trace_state
         return context
 
+    def _log_broken(self, format: str, error: Exception) -> None:
+        """A warning once: else any stranger could fill the log."""
+        level = logging.DEBUG if self._extract_warned else logging.WARNING
+        self._extract_warned = True
+        logger.log(level, "No span context extracted as %s: %s", format, text(error, 256))
+
     def _count_start(self, span: Span, is_server: bool) -> None:
         sampled = span.is_sampled()
         metrics = self.metrics
@@ -302,7 +310,7 @@ class TracerMetrics:
         self.spans_finished = counter("finished_spans")
 
 
-_TEXT_FORMATS = (Format.TEXT_MAP, Format.HTTP_HEADERS)
+_TEXT_FORMATS = frozenset((Format.TEXT_MAP, Format.HTTP_HEADERS))
 
 
 def _context_of(parent: Any) -> SpanContext | None:

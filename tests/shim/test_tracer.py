@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import opentracing
 import pytest
 from opentelemetry import trace
@@ -170,6 +172,14 @@ class TestHeaders:
     @pytest.mark.parametrize("value", ["", "1:2:3", "x:y:z:1", "0:0:0:0", "1" * 40 + ":1:0:1"])
     def test_a_broken_header_is_none(self, tracer, value):
         assert tracer.extract(Format.HTTP_HEADERS, {"uber-trace-id": value}) is None
+
+    def test_only_the_first_broken_header_is_a_warning(self, tracer, caplog):
+        with caplog.at_level(logging.DEBUG, "jaeger_tracing"):
+            for value in ("first", "second", "third"):
+                tracer.extract(Format.HTTP_HEADERS, {"uber-trace-id": value})
+        said = [record for record in caplog.records if "extracted" in record.msg]
+        assert [record.levelname for record in said] == ["WARNING", "DEBUG", "DEBUG"]
+        assert "third" in said[-1].getMessage()
 
     def test_baggage_alone_makes_a_root_that_the_sampler_decides(self, tracer):
         context = tracer.extract(Format.HTTP_HEADERS, {"uberctx-user": "a%20b"})
