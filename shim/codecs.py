@@ -151,7 +151,7 @@ class TextFormat:
 
     def read(self, headers: Iterable[tuple[str, Any]]) -> TextFields:
         """Finds the legacy headers among `headers`; names in any case, values bounded."""
-        prefix, trace_header = self.baggage_prefix, self.trace_header
+        prefix, trace_header, names = self.baggage_prefix, self.trace_header, self._names
         trace: Any = None
         debug_id: str | None = None
         baggage: dict[str, str] = {}
@@ -160,12 +160,12 @@ class TextFormat:
             name = key.lower()
             if name == trace_header:
                 trace = value
-            elif name.startswith(prefix):
+            elif prefix in name and name.startswith(prefix):  # `in` is the quick one of the two
                 text = _text(value)
                 room -= len(text)
                 if room >= 0 and len(baggage) < MAX_BAGGAGE_ITEMS:
                     baggage[name[len(prefix) :]] = self._baggage_value(text)
-            elif name not in self._names:
+            elif name not in names:
                 continue
             elif name == self.debug_id_header:
                 debug_id = self._decoded(_text(value))[:MAX_DEBUG_ID] or None
