@@ -1,5 +1,6 @@
 """A Flask shop with prometheus_client metrics and jaeger-client traces, which know nothing of each other."""
 import threading
+import time
 import urllib.request
 
 from flask import Flask
@@ -41,6 +42,7 @@ def main():
         urllib.request.urlopen(base + '/order/' + kind).read()
     print(urllib.request.urlopen(base + '/metrics/').read().decode())
     server.shutdown()
+    time.sleep(2)  # the reporter sends once a second
     tracer.close()
 
 

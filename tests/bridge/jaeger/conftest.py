@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,3 +43,14 @@ def start(sink: OtlpReceiver) -> Iterator[Start]:
     yield start
     for agent in running:
         agent.close(0.2)
+
+
+@pytest.fixture
+def current_loop() -> Iterator[None]:
+    """jaeger_client makes tornado futures, which want a current loop; `asyncio.run` elsewhere in
+    the process has taken it away."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()

@@ -37,6 +37,7 @@ def test_the_zipkin_port_takes_jaeger_batches_as_the_old_agent_did(
     assert sink.wait_for_spans(1)
 
 
+@pytest.mark.usefixtures("current_loop")
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_a_real_jaeger_shows_what_jaeger_client_sent(start: Start, protocol: str) -> None:
     with Jaeger() as jaeger:

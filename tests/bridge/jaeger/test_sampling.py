@@ -176,6 +176,7 @@ def test_jaeger_answers_the_same(tmp_path_factory: pytest.TempPathFactory, docum
                 assert numbered(ours.of(name)) == json.load(answer)
 
 
+@pytest.mark.usefixtures("current_loop")
 def test_jaeger_client_takes_the_answer(tmp_path: Path) -> None:
     """A real client without a configured sampler: 0.1 % until the agent tells it otherwise."""
     from jaeger_client import Config
