@@ -1,11 +1,13 @@
 """What metrics cost: recording with exemplars, pushing and scraping, beside the libraries alone.
 
 CPU time of this process. The contenders of a row take turns, and a ratio is the median of the
-rounds' ratios, so a busy machine moves both sides. `BENCH_SERIES=1000,10000` shortens the run.
+rounds' ratios, so a busy machine moves both sides. `BENCH_SERIES=1000,10000` shortens the run,
+and so do names of parts: `python -m benchmarks.metrics counter`.
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import os
 import statistics
@@ -284,6 +286,11 @@ def peak_megabytes(run: Contender) -> float:
     return peak / 1e6
 
 
+def say_peaks(what: str, contenders: Mapping[str, Contender]) -> None:
+    peaks = (f"{name} {peak_megabytes(run):.1f} MB" for name, run in contenders.items())
+    print(f"  peak memory of a {what}: {', '.join(peaks)}")
+
+
 def ways_out(kind: str) -> None:
     per_series: dict[str, dict[int, float]] = {}
     for series in SERIES:
@@ -300,6 +307,7 @@ def ways_out(kind: str) -> None:
         plain = found["ours"] / found["without _created"]
         say("the same, to prometheus_client without _created", plain)
         per_series.setdefault("scrape", {})[series] = found["ours"] * found["seconds"] / series
+        say_peaks("scrape", scrapes)
         pushes = {
             "OpenTelemetry": made.collect_and_encode,
             "public, all with exemplars": made.public(),
@@ -307,35 +315,26 @@ def ways_out(kind: str) -> None:
         }
         with_ = ratios(pushes, "OpenTelemetry", rounds)
         made.strip_exemplars()
-        public, walk = made.public(), made.walk()
         pushes = {
             "OpenTelemetry": made.collect_and_encode,
-            "public": public,
+            "public": made.public(),
             "public without _created": without_created(made.public()),
             "collect without _created": without_created(lambda m=made: list(m.registry.collect())),
-            "walk": walk,
+            "walk": made.walk(),
         }
         found = ratios(pushes, "OpenTelemetry", rounds)
         goals = (0.3, 0.1) if kind == "counter" and series == 10_000 else (None, None)
         say(f"{kind} {series}: push, public API, without _created",
             found["public without _created"], goals[0])  # fmt: skip
-        say("prometheus_client's collect() in that", found["collect without _created"])
+        floor = found["collect without _created"]
+        say("the floor of that: prometheus_client's collect() alone", floor)
+        say("what we add to it", found["public without _created"] - floor)
         say("the same push with _created", found["public"])
         say("the same with _created and an exemplar on each", with_["public, all with exemplars"])
         say(f"{kind} {series}: push, private walk", found["walk"], goals[1])
         say("the same with an exemplar on each", with_["walk, all with exemplars"])
         per_series.setdefault("walk", {})[series] = found["walk"] * found["seconds"] / series
-        memory = ", ".join(
-            f"{name} {peak_megabytes(run):.1f} MB"
-            for name, run in (
-                ("OTel collect and encode", made.collect_and_encode),
-                ("public", public),
-                ("walk", walk),
-                ("prometheus_client scrape", scrapes["prometheus_client"]),
-                ("our scrape", scrapes["ours"]),
-            )
-        )
-        print(f"  peak memory: {memory}")
+        say_peaks("push", {n: pushes[n] for n in ("OpenTelemetry", "public", "walk")})
     for name, costs in per_series.items():
         first, last = costs[min(SERIES)], costs[max(SERIES)]
         text = f"{kind}: {name} for each series, {max(SERIES)} to {min(SERIES)}"
@@ -343,11 +342,21 @@ def ways_out(kind: str) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__)
+    parts = ("recording", "counter", "histogram")
+    parser.add_argument("part", nargs="*", help=f"{', '.join(parts)}; all of them by default")
+    wanted = parser.parse_args().part or parts
+    if unknown := set(wanted) - set(parts):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     print(f"private walk proven with this prometheus_client: {proven()}")
-    recording()
+    if "recording" in wanted:
+        recording()
     for kind in ("counter", "histogram"):
-        print(f"Ways out, {kind}s: push to OTel collect + encode, scrape to prometheus_client's")
-        ways_out(kind)
+        if kind in wanted:
+            print(
+                f"Ways out, {kind}s: push to OTel collect + encode, scrape to prometheus_client's"
+            )
+            ways_out(kind)
     print(f"goals missed: {', '.join(missed) or 'none'}")
 
 
