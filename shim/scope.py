@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from operator import attrgetter
 from typing import Any
 
 import opentelemetry.context as otel_context
@@ -65,6 +66,7 @@ class ContextScope(opentracing.Scope):  # type: ignore[misc]
     """The active period of a span."""
 
     _closed = False
+    span = property(attrgetter("_span"))  # OpenTracing's, without a call: read for every tag
 
     def __init__(self, manager: ContextScopeManager, span: Any, finish_on_close: bool) -> None:
         self._manager = manager

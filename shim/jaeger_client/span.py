@@ -58,8 +58,8 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
         self.tracer = tracer
         self.operation_name = operation_name
         self.start_time = time.time() if start_time is None else seconds(start_time)
-        self.end_time: float | None = None  # until finished
-        self.references = references
+        if references:
+            self.references = references
         self._open = True
         self._attributes: dict[str, Any] = {}
         self._logs: list[LogRecord] = []
@@ -67,7 +67,9 @@ class Span(opentracing.Span, trace.Span):  # type: ignore[misc]
             for key, value in tags.items():
                 self.set_tag(key, value)
 
-    # Defaults of the class: most spans never set them.
+    # Defaults of the class: most spans never set them, or only when they finish.
+    end_time: float | None = None
+    references: list[Any] | None = None
     _lock: threading.Lock
     _links: list[trace.Link] | None = None
     _status: trace.Status | None = None
