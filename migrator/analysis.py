@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import codemods
 from codemods import Fate, Finding
-from migrator import discovery, project, rewriting, vcs
+from codemods.engine import is_selected
+from migrator import discovery, manifests, project, rewriting, vcs
 from migrator.problem import Problem, from_error
 from migrator.settings import Settings
 
@@ -42,6 +43,8 @@ def analyse(paths: Sequence[str], settings: Settings, progress: Progress | None 
     for root, members in _by_root(paths, result.problems).items():
         with _Clock(result.seconds, "discover"):
             files, hits = _discover(root, members, settings.exclude, result)
+            if not is_selected(manifests.CODE, settings.options()):
+                result.findings.clear()
         with _Clock(result.seconds, "facts"):
             loaded = project.load(
                 root, files, hits, {p for p in hits.sources if _below(p, members)}
@@ -123,7 +126,20 @@ def _discover(
     hits.sources = {path: s for path, s in hits.sources.items() if path not in dropped}
     result.problems += [p for p in problems if p.path not in dropped]
     result.searched += sum(_below(path, members) for path in files)
+    _read_manifests([path for path in tree.manifests if _below(path, members)], result)
     return sorted(files - dropped), hits
+
+
+def _read_manifests(paths: Sequence[str], result: Analysis) -> None:
+    """Report the requirements that name a legacy distribution."""
+    found = {
+        path: tuple(manifests.findings(source.decode("utf-8", "replace")))
+        for path, source in discovery.search(sorted(paths), manifests.is_candidate).sources.items()
+    }
+    dropped = vcs.ignored([path for path in found if found[path]])
+    for path, findings in found.items():
+        if findings and path not in dropped:
+            result.findings[path] = findings
 
 
 def _kept(files: Sequence[str]) -> list[str]:
@@ -177,7 +193,8 @@ def _rewrite(
                 result.problems.append(problem)
             result.rule_seconds.update(outcome.seconds)
             if outcome.findings:
-                result.findings[outcome.path] = outcome.findings
+                named = result.findings.get(outcome.path, ())  # in setup.py: its requirements
+                result.findings[outcome.path] = (*named, *outcome.findings)
                 result.sources[outcome.path] = sources[outcome.path]
             if outcome.source is not None:
                 result.after[outcome.path] = outcome.source

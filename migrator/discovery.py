@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
+from migrator import manifests
 from migrator.problem import Problem, from_error
 
 SUFFIXES = (".py", ".pyw")
@@ -31,6 +32,7 @@ class Tree:
     """The Python files under one path, and what could not be entered."""
 
     files: list[str] = field(default_factory=list)
+    manifests: list[str] = field(default_factory=list)  # files that may name requirements
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -70,14 +72,18 @@ def _sort_in(
     patterns: tuple[str, ...],
 ) -> None:
     python = entry.name.endswith(SUFFIXES)
+    manifest = not python and manifests.FILES.fullmatch(entry.name) is not None
     if entry.is_symlink():
         if not _is_excluded(entry.path, root, patterns):
             tree.problems.extend(_link_problems(entry, real_root, python=python))
     elif entry.is_dir():
         if entry.name not in SKIPPED_FOLDERS and not _is_excluded(entry.path, root, patterns):
             folders.append(entry.path)
-    elif python and entry.is_file() and not _is_excluded(entry.path, root, patterns):
-        tree.files.append(entry.path)
+    elif (python or manifest) and entry.is_file() and not _is_excluded(entry.path, root, patterns):
+        if python:
+            tree.files.append(entry.path)
+        if manifest or entry.name == "setup.py":
+            tree.manifests.append(entry.path)
 
 
 def _link_problems(entry: os.DirEntry[str], real_root: str, *, python: bool) -> Iterator[Problem]:

@@ -453,8 +453,8 @@ def _idioms() -> str:
             f"| `test_idioms.py[{idiom.number}-{index}]` |"
         )
     rows.append(
-        "| I-94 | requirements without code | reported by the scan of manifests, if at all "
-        "| none | none |"
+        "| I-94 | requirements without code | reported | JO010 "
+        "| `tests/migrator/test_manifests.py` |"
     )
     return "\n".join(rows) + "\n"
 
