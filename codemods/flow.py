@@ -22,15 +22,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codemods import legacy
+from codemods.index import Index
+from codemods.kinds import (
+    FOREIGN,
+    INSTANCES,
+    OTHER,
+    UNKNOWN,
+    class_instance,
+    container_call,
+    container_of,
+    detail_of,
+    element_of,
+    is_legacy_fact,
+    is_member,
+    leads,
+    name,
+    owners_of,
+    prefer,
+    unpacked_as,
+)
 from codemods.model import Fact, Facts
 from codemods.source import children
 
-UNKNOWN = Fact("")
-OTHER = Fact("other")  # known not to be legacy
-FOREIGN = Fact("foreign")  # made by a function of which nothing is known
-INSTANCES = frozenset(
-    {*legacy.CALLS.values(), *legacy.ATTRIBUTES.values(), *legacy.METHODS.values(), "tracer"}
-) - {"", "[]span"}
 TRACING_NAME = re.compile(r"span|trac|scope", re.IGNORECASE)
 LEGACY_KEYWORDS = frozenset(
     {"child_of", "references", "ignore_active_span", "operation_name", "tags"}
@@ -38,11 +51,6 @@ LEGACY_KEYWORDS = frozenset(
 _ROUNDS = 6
 QUOTED = "opentracing.(quoted annotation)"  # a string in which a legacy name is one of several
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def name(qualified: str) -> Fact:
-    """The fact that an expression denotes an importable thing."""
-    return Fact("name", qualified)
 
 
 @dataclass(slots=True)
@@ -84,7 +92,7 @@ class Flow:
         self._foreign = False
         self._own_roots = set(module.split(".")) & legacy.ROOTS.keys() - {"opentracing"}
         self._wild = {key[key.index("?") :]: fact for key, fact in known.items() if "?" in key}
-        index = _Index(tree)
+        index = Index(tree)
         self._hints, self._outer = index.hints, index.outer
         self._imports_legacy = index.imports_legacy
         for _ in range(_ROUNDS):
@@ -116,14 +124,14 @@ class Flow:
 
     def told(self) -> dict[str, Fact]:
         """The facts that concern other modules: those that lead to something legacy."""
-        known = {key for key, fact in self.known.items() if _is_legacy_fact(fact)}
-        kept = {key: fact for key, fact in self.own.items() if _is_legacy_fact(fact)}
+        known = {key for key, fact in self.known.items() if is_legacy_fact(fact)}
+        kept = {key: fact for key, fact in self.own.items() if is_legacy_fact(fact)}
         if all(fact.kind == "name" for fact in kept.values()) and self.package != self.module:
             kept = {key: fact for key, fact in kept.items() if "." in fact.detail}
-        owners = {owner for key in (*kept, *known) for owner in _owners(key)}
+        owners = {owner for key in (*kept, *known) for owner in owners_of(key)}
         for key, fact in self.own.items():
             passed_on = fact.kind != "name" or self.package == self.module
-            if key not in kept and passed_on and _leads(key, fact, owners):
+            if key not in kept and passed_on and leads(key, fact, owners):
                 kept[key] = fact
         return kept
 
@@ -137,7 +145,7 @@ class Flow:
             return
         if fact.kind == "name" and fact.detail == key:
             return
-        self.own[key] = _prefer(self.own.get(key, UNKNOWN), fact)
+        self.own[key] = prefer(self.own.get(key, UNKNOWN), fact)
 
     def resolve(self, qualified: str) -> Fact:
         """What an importable name is, through re-exports."""
@@ -229,7 +237,7 @@ class Flow:
         merged: dict[str, Fact] = {}
         for end in ends:
             for key, value in end.items():
-                merged[key] = _prefer(merged.get(key, UNKNOWN), value)
+                merged[key] = prefer(merged.get(key, UNKNOWN), value)
         scope.values = merged
 
     def _if(self, node: ast.If, scope: Scope) -> None:
@@ -240,7 +248,7 @@ class Flow:
         if isinstance(node, ast.While):
             self.expression(node.test, scope)
         else:
-            self._bind(node.target, _element(self.expression(node.iter, scope)), scope)
+            self._bind(node.target, element_of(self.expression(node.iter, scope)), scope)
         self._branches([node.body, []], scope)
         self._block(node.orelse, scope)
 
@@ -261,7 +269,7 @@ class Flow:
         merged: dict[str, Fact] = {}
         for end in ends:
             for key, value in end.items():
-                merged[key] = _prefer(merged.get(key, UNKNOWN), value)
+                merged[key] = prefer(merged.get(key, UNKNOWN), value)
         scope.values = merged
         self._block(node.finalbody, scope)
 
@@ -390,7 +398,7 @@ class Flow:
         if arg.annotation is not None:
             self.annotation(arg.annotation, outer)
             what = self._annotated(arg.annotation, outer)
-            value = Fact(what) if what in INSTANCES else _class_instance(what)
+            value = Fact(what) if what in INSTANCES else class_instance(what)
         if value == UNKNOWN or value.kind == "span_context":
             given = value
             told: Fact | None = self.fact(f"{scope.qualified}({arg.arg})")
@@ -514,7 +522,7 @@ class Flow:
         value = self.expression(node.value, scope) if node.value is not None else UNKNOWN
         what = self._annotated(node.annotation, scope)
         if value.kind in ("", "name") and what:
-            value = Fact(what) if not what.startswith("instance:") else _class_instance(what)
+            value = Fact(what) if not what.startswith("instance:") else class_instance(what)
         self._bind(node.target, value, scope)
 
     def _bind(self, target: ast.expr, value: Fact, scope: Scope) -> None:
@@ -524,7 +532,7 @@ class Flow:
             self._store(target.id, value, scope)
             self.kinds[target] = value
         elif isinstance(target, ast.Tuple | ast.List):
-            parts = _unpacked(value, len(target.elts))
+            parts = unpacked_as(value, len(target.elts))
             for element, part in zip(target.elts, parts, strict=False):
                 self._bind(element, part, scope)
         elif isinstance(target, ast.Starred):
@@ -542,7 +550,7 @@ class Flow:
             while owner is not None and owner.parent is not None and key not in owner.values:
                 owner = owner.parent
             if owner is not None:
-                owner.values[key] = _prefer(owner.values.get(key, UNKNOWN), value)
+                owner.values[key] = prefer(owner.values.get(key, UNKNOWN), value)
                 self.learn(f"{owner.qualified}.{key}", value)
         else:
             scope.values[key] = value
@@ -675,7 +683,7 @@ class Flow:
                 self.own["?baggage"] = Fact("manager")
             if not kind and TRACING_NAME.search(attr):
                 return self.fact(f"?.{attr}") or UNKNOWN
-            return Fact(kind, _detail(owner, attr))
+            return Fact(kind, detail_of(owner, attr))
         if owner.kind == "instance":
             return self._instance_member(node, owner, attr)
         if owner.kind == "other":
@@ -694,7 +702,7 @@ class Flow:
         if found is not None:
             return found
         base = self.legacy_base(owner.detail)
-        if base and base != "legacy" and _is_member(base, attr):
+        if base and base != "legacy" and is_member(base, attr):
             self.members[node] = Fact(base, "custom")
             return Fact(legacy.ATTRIBUTES.get((base, attr), ""))
         return Fact("unbound", f"{owner.detail}.{attr}")
@@ -737,13 +745,13 @@ class Flow:
             if owner.detail == "foreign":
                 return FOREIGN
             kind = legacy.METHODS.get((owner.kind, node.func.attr), "")
-            return Fact(kind, _detail(owner, node.func.attr))
+            return Fact(kind, detail_of(owner, node.func.attr))
         if callee.kind == "name":
             return self._call_name(node, callee.detail, args, keywords, scope)
         if isinstance(node.func, ast.Attribute):
             container = self.kinds.get(node.func.value, UNKNOWN)
             if container.kind.startswith("[]"):
-                return _container_call(container, node.func.attr)
+                return container_call(container, node.func.attr)
             if node.func.attr in ("enter_context", "enter_async_context") and args:
                 return self._entered(args[0])
             self._learn_append(node, args, scope)
@@ -786,7 +794,7 @@ class Flow:
                     return UNKNOWN
                 return self.member(node, owner, attr.value, scope)
         if node.func.id == "next" and args and args[0].kind.startswith("[]"):
-            return _element(args[0])
+            return element_of(args[0])
         return UNKNOWN
 
     def _call_name(
@@ -826,7 +834,7 @@ class Flow:
         owner = self.expression(node.value, scope)
         self.expression(node.slice, scope)
         if owner.kind.startswith("[]"):
-            return owner if isinstance(node.slice, ast.Slice) else _element(owner)
+            return owner if isinstance(node.slice, ast.Slice) else element_of(owner)
         if owner.kind == "tuple" and isinstance(node.slice, ast.Constant):
             parts = owner.detail.split("|")
             if isinstance(node.slice.value, int) and node.slice.value < len(parts):
@@ -845,12 +853,12 @@ class Flow:
 
     def _if_expression(self, node: ast.IfExp, scope: Scope) -> Fact:
         self.expression(node.test, scope)
-        return _prefer(self.expression(node.body, scope), self.expression(node.orelse, scope))
+        return prefer(self.expression(node.body, scope), self.expression(node.orelse, scope))
 
     def _bool(self, node: ast.BoolOp, scope: Scope) -> Fact:
         value = UNKNOWN
         for part in node.values:
-            value = _prefer(value, self.expression(part, scope))
+            value = prefer(value, self.expression(part, scope))
         return value
 
     def _pass_through(self, node: ast.Await | ast.Starred, scope: Scope) -> Fact:
@@ -868,7 +876,7 @@ class Flow:
         return UNKNOWN
 
     def _list(self, node: ast.List | ast.Set, scope: Scope) -> Fact:
-        return _container([self.expression(element, scope) for element in node.elts])
+        return container_of([self.expression(element, scope) for element in node.elts])
 
     def _dict(self, node: ast.Dict, scope: Scope) -> Fact:
         values = []
@@ -880,20 +888,20 @@ class Flow:
             text = key.value if isinstance(key, ast.Constant) else ""
             if isinstance(text, str) and found.kind in INSTANCES and TRACING_NAME.search(text):
                 self.learn(f"?[{text}]", found)
-        return _container(values)
+        return container_of(values)
 
     def _comprehension(
         self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, scope: Scope
     ) -> Fact:
         inner = Scope(scope.qualified, node, scope, owner=scope.owner, hints=scope.hints)
         for generator in node.generators:
-            self._bind(generator.target, _element(self.expression(generator.iter, inner)), inner)
+            self._bind(generator.target, element_of(self.expression(generator.iter, inner)), inner)
             for condition in generator.ifs:
                 self.expression(condition, inner)
         if isinstance(node, ast.DictComp):
             self.expression(node.key, inner)
-            return _container([self.expression(node.value, inner)])
-        return _container([self.expression(node.elt, inner)])
+            return container_of([self.expression(node.value, inner)])
+        return container_of([self.expression(node.elt, inner)])
 
     def _lambda(self, node: ast.Lambda, scope: Scope) -> Fact:
         self._defaults(node.args, scope)
@@ -910,110 +918,10 @@ def absolute(module: str, level: int, package: str) -> str:
     return ".".join([*kept, *([module] if module else [])])
 
 
-def _detail(owner: Fact, member: str) -> str:
-    """Which representation a value has after rewriting, where its kind alone does not say."""
-    if member in ("active_span", "active", "get_span"):
-        return "active"
-    if member in ("finished_spans", "get_spans"):
-        return "finished"
-    if member == "extract":
-        return "extracted"
-    if member == "context" and owner.kind == "span":
-        return "of span"
-    return owner.detail if member == "span" and owner.kind == "scope" else ""
-
-
-def _is_legacy_fact(fact: Fact) -> bool:
-    if fact.kind in INSTANCES or fact.kind in ("manager", "tuple") or fact.kind[:2] == "[]":
-        return True
-    if fact.kind == "name":
-        return legacy.is_legacy(fact.detail)
-    return fact.kind == "class" and any(legacy.is_legacy(b) for b in fact.detail.split(","))
-
-
-def _owners(key: str) -> Iterator[str]:
-    """What a fact's key belongs to: a.B.f(0) to the method a.B.f and the class a.B."""
-    path = key.partition("(")[0]
-    yield path
-    yield path.rpartition(".")[0]
-
-
-def _leads(key: str, fact: Fact, owners: set[str]) -> bool:
-    """Whether a fact is on the way to a legacy one."""
-    if fact.kind in ("function", "class"):
-        return key in owners or any(base in owners for base in fact.detail.split(",") if base)
-    if fact.kind == "name":
-        return fact.detail in owners
-    return fact.kind == "instance" and "(" not in key and fact.detail in owners
-
-
-def _imported_names(node: ast.Import | ast.ImportFrom) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    return [f"{node.module}.{alias.name}" for alias in node.names] if not node.level else []
-
-
 def _by_name(parameter: str) -> Fact:
     """What a parameter of a file that imports a legacy library is, by its name."""
     found = re.fullmatch(r"(?:\w*_)?(tracer|span|scope)", parameter)
     return Fact(found.group(1)) if found else UNKNOWN
-
-
-def _prefer(one: Fact, other: Fact) -> Fact:
-    if one.kind == other.kind and one.detail != other.detail:
-        if one.kind == "span_context":
-            return Fact("span_context", "mixed")
-        return other if other.detail == "active" else one
-    return one if _rank(one) >= _rank(other) else other
-
-
-def _rank(fact: Fact) -> int:
-    if fact.kind in INSTANCES:
-        return 5
-    if fact.kind.startswith("[]") or fact.kind in ("manager", "tuple"):
-        return 4
-    if fact.kind == "name":
-        return 3 if legacy.is_legacy(fact.detail) else 1
-    return {"instance": 2, "class": 2, "function": 2, "other": 1}.get(fact.kind, 0)
-
-
-def _is_member(kind: str, attr: str) -> bool:
-    return (kind, attr) in legacy.ATTRIBUTES or (kind, attr) in legacy.METHODS
-
-
-def _element(fact: Fact) -> Fact:
-    return Fact(fact.kind[2:], fact.detail) if fact.kind.startswith("[]") else UNKNOWN
-
-
-def _container(values: list[Fact]) -> Fact:
-    kinds = {value.kind for value in values}
-    if len(kinds) == 1 and (kind := kinds.pop()) in INSTANCES:
-        return Fact("[]" + kind)
-    return UNKNOWN
-
-
-def _container_call(container: Fact, method: str) -> Fact:
-    if method in ("pop", "get", "popleft", "setdefault", "popitem"):
-        return _element(container)
-    if method in ("values", "copy"):
-        return container
-    return UNKNOWN
-
-
-def _unpacked(value: Fact, count: int) -> list[Fact]:
-    if value.kind == "tuple":
-        parts = [Fact(part) for part in value.detail.split("|")]
-        if len(parts) == count:
-            return parts
-    if value.kind.startswith("[]"):
-        return [_element(value)] * count
-    return [UNKNOWN] * count
-
-
-def _class_instance(what: str) -> Fact:
-    if what.startswith("instance:"):
-        return Fact("instance", what.removeprefix("instance:"))
-    return Fact(what) if what.startswith("[]") else UNKNOWN
 
 
 def _last_name(node: ast.expr) -> str:
@@ -1033,69 +941,6 @@ def _is_property(node: FunctionNode) -> bool:
 def _is_accessor(node: FunctionNode) -> bool:
     """Whether a method is the setter or deleter of a property."""
     return _has_decorator(node.decorator_list, "setter", "deleter", "getter")
-
-
-class _Index:
-    """What every walk asks of the module, found in one pass before the first.
-
-    `hints`: for the module and each function the names on which it, or a function inside, calls
-    a method that only OpenTracing has. `outer`: the global and nonlocal names of each function.
-    """
-
-    def __init__(self, tree: ast.Module) -> None:
-        self.hints: dict[ast.AST, dict[str, str]] = {}
-        self.outer: dict[ast.AST, list[str]] = {}
-        self.imports_legacy = False
-        todo: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(tree, (tree,))]
-        while todo:
-            node, owners = todo.pop()
-            enter = _INDEXED.get(node.__class__)
-            if enter is not None:
-                owners = enter(self, node, owners)
-            todo += [(child, owners) for child in children(node)]
-
-    def _attribute(self, node: Any, owners: tuple[ast.AST, ...]) -> tuple[ast.AST, ...]:
-        if isinstance(node.value, ast.Name) and (kind := _hint(node.attr, node.value.id)):
-            for owner in owners:
-                self.hints.setdefault(owner, {})[node.value.id] = kind
-        return owners
-
-    def _function(self, node: Any, owners: tuple[ast.AST, ...]) -> tuple[ast.AST, ...]:
-        return (*owners, node)
-
-    def _class(self, node: Any, owners: tuple[ast.AST, ...]) -> tuple[ast.AST, ...]:
-        return ()
-
-    def _names(self, node: Any, owners: tuple[ast.AST, ...]) -> tuple[ast.AST, ...]:
-        if owners:
-            self.outer.setdefault(owners[-1], []).extend(node.names)
-        return owners
-
-    def _import(self, node: Any, owners: tuple[ast.AST, ...]) -> tuple[ast.AST, ...]:
-        if any(legacy.is_legacy(one) for one in _imported_names(node)):
-            self.imports_legacy = True
-        return owners
-
-
-_INDEXED: dict[type[ast.AST], Callable[..., tuple[ast.AST, ...]]] = {
-    ast.Attribute: _Index._attribute,
-    ast.FunctionDef: _Index._function,
-    ast.AsyncFunctionDef: _Index._function,
-    ast.ClassDef: _Index._class,
-    ast.Global: _Index._names,
-    ast.Nonlocal: _Index._names,
-    ast.Import: _Index._import,
-    ast.ImportFrom: _Index._import,
-}
-
-
-def _hint(attr: str, key: str) -> str | None:
-    if key in ("self", "cls"):
-        return None
-    kind = legacy.TELLTALE.get(attr)
-    if kind is None and legacy.TELLTALE_WHEN_NAMED.get(attr) == "span":
-        return "span" if key.lower().endswith("span") else None
-    return kind
 
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)

@@ -1,0 +1,114 @@
+"""Facts about expressions: which of two is the better, what a container of them holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from codemods import legacy
+from codemods.model import Fact
+
+UNKNOWN = Fact("")
+OTHER = Fact("other")  # known not to be legacy
+FOREIGN = Fact("foreign")  # made by a function of which nothing is known
+INSTANCES = frozenset(
+    {*legacy.CALLS.values(), *legacy.ATTRIBUTES.values(), *legacy.METHODS.values(), "tracer"}
+) - {"", "[]span"}
+
+
+def name(qualified: str) -> Fact:
+    """The fact that an expression denotes an importable thing."""
+    return Fact("name", qualified)
+
+
+def detail_of(owner: Fact, member: str) -> str:
+    """Which representation a value has after rewriting, where its kind alone does not say."""
+    if member in ("active_span", "active", "get_span"):
+        return "active"
+    if member in ("finished_spans", "get_spans"):
+        return "finished"
+    if member == "extract":
+        return "extracted"
+    if member == "context" and owner.kind == "span":
+        return "of span"
+    return owner.detail if member == "span" and owner.kind == "scope" else ""
+
+
+def is_legacy_fact(fact: Fact) -> bool:
+    if fact.kind in INSTANCES or fact.kind in ("manager", "tuple") or fact.kind[:2] == "[]":
+        return True
+    if fact.kind == "name":
+        return legacy.is_legacy(fact.detail)
+    return fact.kind == "class" and any(legacy.is_legacy(b) for b in fact.detail.split(","))
+
+
+def owners_of(key: str) -> Iterator[str]:
+    """What a fact's key belongs to: a.B.f(0) to the method a.B.f and the class a.B."""
+    path = key.partition("(")[0]
+    yield path
+    yield path.rpartition(".")[0]
+
+
+def leads(key: str, fact: Fact, owners: set[str]) -> bool:
+    """Whether a fact is on the way to a legacy one."""
+    if fact.kind in ("function", "class"):
+        return key in owners or any(base in owners for base in fact.detail.split(",") if base)
+    if fact.kind == "name":
+        return fact.detail in owners
+    return fact.kind == "instance" and "(" not in key and fact.detail in owners
+
+
+def prefer(one: Fact, other: Fact) -> Fact:
+    if one.kind == other.kind and one.detail != other.detail:
+        if one.kind == "span_context":
+            return Fact("span_context", "mixed")
+        return other if other.detail == "active" else one
+    return one if _rank(one) >= _rank(other) else other
+
+
+def _rank(fact: Fact) -> int:
+    if fact.kind in INSTANCES:
+        return 5
+    if fact.kind.startswith("[]") or fact.kind in ("manager", "tuple"):
+        return 4
+    if fact.kind == "name":
+        return 3 if legacy.is_legacy(fact.detail) else 1
+    return {"instance": 2, "class": 2, "function": 2, "other": 1}.get(fact.kind, 0)
+
+
+def is_member(kind: str, attr: str) -> bool:
+    return (kind, attr) in legacy.ATTRIBUTES or (kind, attr) in legacy.METHODS
+
+
+def element_of(fact: Fact) -> Fact:
+    return Fact(fact.kind[2:], fact.detail) if fact.kind.startswith("[]") else UNKNOWN
+
+
+def container_of(values: list[Fact]) -> Fact:
+    kinds = {value.kind for value in values}
+    if len(kinds) == 1 and (kind := kinds.pop()) in INSTANCES:
+        return Fact("[]" + kind)
+    return UNKNOWN
+
+
+def container_call(container: Fact, method: str) -> Fact:
+    if method in ("pop", "get", "popleft", "setdefault", "popitem"):
+        return element_of(container)
+    if method in ("values", "copy"):
+        return container
+    return UNKNOWN
+
+
+def unpacked_as(value: Fact, count: int) -> list[Fact]:
+    if value.kind == "tuple":
+        parts = [Fact(part) for part in value.detail.split("|")]
+        if len(parts) == count:
+            return parts
+    if value.kind.startswith("[]"):
+        return [element_of(value)] * count
+    return [UNKNOWN] * count
+
+
+def class_instance(what: str) -> Fact:
+    if what.startswith("instance:"):
+        return Fact("instance", what.removeprefix("instance:"))
+    return Fact(what) if what.startswith("[]") else UNKNOWN
