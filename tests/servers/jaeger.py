@@ -150,3 +150,14 @@ class Jaeger(ServerProcess):
         url = f"http://127.0.0.1:{self.ports['QUERY']}/api/{path}{query}"
         with urllib.request.urlopen(url, timeout=10) as answer:
             return json.load(answer)["data"]
+
+
+def readable(trace: Any) -> Any:
+    """A trace with its processes inside its spans and without an order that means nothing."""
+    for span in trace["spans"]:
+        span["process"] = trace["processes"][span.pop("processID")]
+        for fields in (span, span["process"], *span["logs"]):
+            name = "fields" if "fields" in fields else "tags"
+            fields[name] = sorted(fields.get(name) or [], key=json.dumps)
+        span["references"] = sorted(span.get("references") or [], key=json.dumps)
+    return sorted(trace["spans"], key=json.dumps)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import socket
 import subprocess
@@ -34,7 +33,7 @@ from bridge.jaeger.translate import translate
 from bridge.otlp.sender import OtlpSender
 from bridge.otlp.settings import Signal, read_settings
 from tests.bridge.jaeger import packets
-from tests.servers.jaeger import Jaeger
+from tests.servers.jaeger import Jaeger, readable
 from tests.servers.process import wait_until
 
 EXAMPLES = int(os.environ.get("GOLDEN_EXAMPLES", "200"))
@@ -89,17 +88,6 @@ def post(url: str, data: bytes) -> None:
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.status == 202
-
-
-def readable(trace: Any) -> Any:
-    """A trace with its processes inside its spans and without an order that means nothing."""
-    for span in trace["spans"]:
-        span["process"] = trace["processes"][span.pop("processID")]
-        for fields in (span, span["process"], *span["logs"]):
-            name = "fields" if "fields" in fields else "tags"
-            fields[name] = sorted(fields.get(name) or [], key=json.dumps)
-        span["references"] = sorted(span.get("references") or [], key=json.dumps)
-    return sorted(trace["spans"], key=json.dumps)
 
 
 def compare_traces(pair: Pair, batch: Batch) -> None:
