@@ -307,6 +307,7 @@ def test_without_a_quorum_stale_reads_work_and_consistent_ones_do_not(servers, c
     connection = connect(servers[2].port, timeout=2.0)
     store, registry = ConfigStore(connection), ServiceRegistry(connection)
     wait_until(lambda: store.get("config/a", consistency="stale"))
+    wait_until(lambda: registry.discover("consul", healthy=False, consistency="stale"))
     servers[0].kill()
     servers[1].kill()
     assert store.get("config/a", consistency="stale").text == "1"
