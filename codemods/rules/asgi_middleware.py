@@ -65,7 +65,15 @@ def middleware(site: Site) -> Change | Report:
     )
     for line in kept_calls(site, *(keyword.value for keyword in call.keywords)):
         change.before(site.statement, line)
+    if any(keyword.arg == "tracer" and _of_its_own(site, keyword) for keyword in call.keywords):
+        change.unsafe = "the tracer's provider is the global one, which the middleware uses"
     return change
+
+
+def _of_its_own(site: Site, keyword: ast.keyword) -> bool:
+    """Whether the tracer given may belong to a provider that is not the global one."""
+    value = keyword.value
+    return not isinstance(value, ast.Call) and site.file.symbol(value) != "opentracing.tracer"
 
 
 @rule.symbol("fastapi_contrib.tracing.utils.setup_opentracing")

@@ -48,9 +48,18 @@ def test_its_tracer_goes_and_the_call_that_made_it_stays() -> None:
 def test_in_a_list_of_middleware() -> None:
     check(
         "from starlette_opentracing import StarletteTracingMiddleWare\n\n"
-        "app = Starlette(middleware=[Middleware(StarletteTracingMiddleWare, tracer=tracer)])\n",
+        "app = Starlette(middleware=[Middleware(StarletteTracingMiddleWare)])\n",
         f"{OTEL}\napp = Starlette(middleware=[Middleware(OpenTelemetryMiddleware)])\n",
     )
+
+
+def test_a_tracer_of_its_own_needs_unsafe() -> None:
+    before = (
+        "from starlette_opentracing import StarletteTracingMiddleWare\n\n"
+        "app.add_middleware(StarletteTracingMiddleWare, tracer=tracer)\n"
+    )
+    check_noop(before)
+    check(before, f"{OTEL}\napp.add_middleware(OpenTelemetryMiddleware)\n", unsafe=True)
 
 
 def test_the_headers_of_the_current_span() -> None:
