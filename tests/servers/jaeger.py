@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import urllib.error
 import urllib.parse
@@ -11,7 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.servers.process import ServerProcess, find_program, free_ports, http_ok, wait_until
+from tests.servers.process import (
+    ServerProcess,
+    find_program,
+    free_port,
+    free_ports,
+    http_ok,
+    wait_until,
+)
 
 INSTALL = (
     "curl -sSL https://github.com/jaegertracing/jaeger/releases/download/v1.76.0/"
@@ -150,6 +158,57 @@ class Jaeger(ServerProcess):
         url = f"http://127.0.0.1:{self.ports['QUERY']}/api/{path}{query}"
         with urllib.request.urlopen(url, timeout=10) as answer:
             return json.load(answer)["data"]
+
+
+class AdaptiveJaeger(Jaeger):
+    """Calculates sampling rates from the root spans it gets, every second, and counts them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ports["METRICS"] = free_port()
+        self.env["METRICS"] = str(self.ports["METRICS"])
+        configuration = CONFIGURATION
+        for old, new in _ADAPTIVE:
+            configuration, count = re.subn(old, new, configuration, flags=re.MULTILINE)
+            assert count == 1, old
+        (self.folder / "jaeger.yaml").write_text(configuration)
+
+    def __enter__(self) -> AdaptiveJaeger:
+        super().__enter__()
+        return self
+
+    @property
+    def counted_operations(self) -> int:
+        """The operations of root spans that the calculation knows."""
+        return self._metric("sampling_operations_total")
+
+    def wait_for_rounds(self, count: int) -> None:
+        """Until so many calculations have begun and ended; raises TimeoutError."""
+        rounds = "adaptive_sampling_processor_calculate_probabilities_seconds_count"
+        last = self._metric(rounds) + count
+        wait_until(lambda: self._metric(rounds) >= last, 10, f"{count} calculations")
+
+    def _metric(self, name: str) -> int:
+        url = f"http://127.0.0.1:{self.ports['METRICS']}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            found = re.search(rf"^{name}(?:{{.*}})? (\d+)$", answer.read().decode(), re.MULTILINE)
+        return int(found[1]) if found else 0
+
+
+_ADAPTIVE = (
+    (
+        r"file: \{path.*",
+        "adaptive: {sampling_store: memory, initial_sampling_probability: 1, "
+        "calculation_interval: 1s, calculation_delay: 1s}",
+    ),
+    (
+        r"metrics: \{level: none\}",
+        "metrics: {level: detailed, readers: "
+        "[{pull: {exporter: {prometheus: {host: 127.0.0.1, port: '${env:METRICS}'}}}}]}",
+    ),
+    (r"receivers: \[otlp, jaeger\],", r"\g<0> processors: [adaptive_sampling],"),
+    (r"^receivers:", "processors: {adaptive_sampling: }\nreceivers:"),
+)
 
 
 def readable(trace: Any) -> Any:

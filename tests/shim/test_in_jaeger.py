@@ -7,7 +7,7 @@ import json
 import pytest
 
 from shim.jaeger_client import Config, ConstSampler
-from tests.servers.jaeger import Jaeger
+from tests.servers.jaeger import AdaptiveJaeger, Jaeger
 from tests.servers.process import wait_until
 
 STRATEGIES = {
@@ -81,3 +81,16 @@ def test_a_config_without_a_sampler_takes_what_jaeger_says(jaeger, service, samp
 def test_a_sampler_that_is_named_is_not_asked(jaeger):
     tracer = config(jaeger, "any", sampler={"type": "const", "param": 0}).new_tracer()
     assert tracer.sampler == ConstSampler(False)
+
+
+def test_adaptive_sampling_counts_the_roots_of_a_legacy_service(monkeypatch):
+    with AdaptiveJaeger() as jaeger:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", jaeger.otlp_http_endpoint)
+        tracer = config(jaeger, "adaptive", sampling_refresh_interval=0.2).new_tracer()
+        wait_until(lambda: str(tracer.sampler.sampler).startswith("AdaptiveSampler(1.0"), 10)
+        with tracer.start_active_span("root"), tracer.start_active_span("child"):
+            pass
+        assert tracer.close().result(20)
+        wait_until(lambda: jaeger.counted_operations > 0, 10, "the root is counted")
+        jaeger.wait_for_rounds(2)
+        assert jaeger.counted_operations == 1  # the child is none
