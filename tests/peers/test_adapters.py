@@ -197,3 +197,17 @@ def test_opentracing_instrumentation(adapters: Adapters) -> None:
         ". unset fails",
     ]
     assert named(spans, "work").attributes["user"] == "ann"
+
+
+def test_tornado_scope_manager(adapters: Adapters) -> None:
+    spans = traced(adapters, "tornado_scopes.py", adapters.old_tornado)
+    assert shape(spans) == [
+        "unset first",
+        ". unset child",
+        ". unset by hand",
+        ". . unset child",
+        "unset second",
+        ". unset child",
+        ". unset by hand",
+        ". . unset child",
+    ]

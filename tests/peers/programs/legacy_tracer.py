@@ -10,7 +10,7 @@ CALLER = {"uber-trace-id": "abc:def:0:1", "uberctx-user": "ann"}
 """The headers of a caller whose trace a server span continues."""
 
 
-def legacy_tracer(service_name: str) -> Any:
+def legacy_tracer(service_name: str, **settings: Any) -> Any:
     return Config(
-        {"sampler": {"type": "const", "param": 1}}, service_name=service_name
+        {"sampler": {"type": "const", "param": 1}}, service_name=service_name, **settings
     ).initialize_tracer()
