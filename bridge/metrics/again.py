@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, pairwise, repeat
-from operator import sub
+from itertools import pairwise, repeat
+from operator import add, ge, sub
 from typing import Any, NamedTuple, Protocol
 
 from prometheus_client.samples import Sample
@@ -38,6 +38,7 @@ class Series:
         self.seen = 0
 
 
+_TIME_AND_VALUE = struct.Struct("<10sd").pack  # the time with the value's tag, and the value
 STRANGER = Series(b"")  # stands for a sample that belongs to no series of the metric
 
 
@@ -53,6 +54,16 @@ class Layout(NamedTuple):
     created_at: int
 
 
+class Columns(NamedTuple):
+    """A family of numbers as the last push saw it, sample by sample; now only values may differ."""
+
+    labels: list[Mapping[str, str]]
+    heads: list[bytes]
+    created: tuple[float, ...]  # of the `_created` sample after each other one; empty without them
+    values: tuple[float, ...]
+    generation: int
+
+
 class Push(NamedTuple):
     now: int  # Unix nanoseconds
     generation: int
@@ -64,10 +75,10 @@ class Known(Protocol):
 
     series: dict[Attributes, Series]
     order: list[Series]  # as they came in the last push; empty when it does not hold any more
-    layout: Layout | None
+    layout: Layout | Columns | None
 
 
-def remember(known: Known, samples: Sequence[Sample], usual: Usual) -> None:
+def remember(known: Known, samples: Sequence[Sample], usual: Usual, push: Push) -> None:
     """Notes how a family's samples came, for `numbers` and `histograms`."""
     try:
         if usual.kind is Kind.HISTOGRAM:
@@ -75,10 +86,21 @@ def remember(known: Known, samples: Sequence[Sample], usual: Usual) -> None:
             size = len(known.layout.samples) if known.layout else len(samples) + 1
             known.order = [_noted(known, _base(s.labels)) for s in samples[::size]]
         else:
-            totals = samples[:: _paired(samples, usual) or 1]
-            known.order = [_noted(known, s.labels) for s in totals]
+            step = 2 if len(samples) > 1 and samples[1].name == usual.created else 1
+            known.order = [_noted(known, s.labels) for s in samples[::step]]
+            default = push.default_start if usual.kind is Kind.SUM else 0
+            known.layout = _columns(known.order, samples, step, push.generation, default)
     except ODD:
         known.order = []
+
+
+def unsettle(known: Known) -> None:
+    """Forgets how samples came; what `Columns` had of the series goes back to them."""
+    layout = known.layout
+    if known.order and isinstance(layout, Columns):
+        for series, value in zip(known.order, layout.values, strict=True):
+            series.last, series.seen = value, layout.generation
+    known.order = []
 
 
 def _noted(known: Known, labels: Mapping[str, str]) -> Series:
@@ -94,79 +116,101 @@ def _base(labels: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in labels.items() if key != "le"}
 
 
-def _paired(samples: Sequence[Sample], usual: Usual) -> int:
-    """2 where a `_created` sample follows each other sample, 0 where there is none."""
-    return 2 if usual.created and len(samples) > 1 and samples[1][0] == usual.created else 0
+def _columns(
+    order: Sequence[Series], samples: Sequence[Sample], step: int, generation: int, default: int
+) -> Columns | None:
+    """The samples by column; None if not every one of them became a point with the usual head."""
+    created = tuple(sample.value for sample in samples[1::2]) if step == 2 else ()
+    starts = map(nanoseconds, created) if created else (s.start or default for s in order)
+    for series, start in zip(order, starts, strict=True):
+        if series.labels is None or series.seen != generation or series.head_start != start:
+            return None
+    if len({*map(id, order)}) < len(order):  # a duplicate, which the rules reject
+        return None
+    return Columns(
+        [series.labels or {} for series in order],
+        [series.head for series in order],
+        created,
+        tuple(sample.value for sample in samples[::step]),
+        generation,
+    )
 
 
 def numbers(
     known: Known, samples: Sequence[Sample], usual: Usual, push: Push
 ) -> tuple[list[bytes], Sequence[Sample]]:
-    """The points of plain numbers whose series the last push had, and all other samples."""
-    found = _starts(samples, usual)
-    if found is None:
+    """The points of numbers that come as in the last push, and the samples that came after them.
+
+    Where one sample is not what it was, all are left to the rules.
+    """
+    columns = known.layout
+    if not known.order or not isinstance(columns, Columns) or columns.generation == push.generation:
+        unsettle(known)
         return [], samples
-    step, starts = found
-    name, sums, (now, generation, default) = usual.name, usual.kind is Kind.SUM, push
-    default = default if sums else 0
-    points: list[bytes] = []
-    left: list[int] = []
-    totals = samples[::step]
-    moved = len(known.order) != len(totals)
-    append, pack, table = points.append, wire.pack_double, known.series
-    middle = wire.fixed64(3, now) + b"\x21"
-    order = chain(known.order, repeat(STRANGER))
-    for index, (before, sample, start) in enumerate(zip(order, totals, starts)):  # noqa: B905
-        try:
-            sample_name, labels, value, timestamp, noted, _ = sample
-            if labels != before.labels:
-                moved = True
-                before = table[tuple(labels.items())]
-            if (
-                sample_name != name
-                or before.seen == generation
-                or timestamp is not None
-                or not value >= before.last  # fell, or is NaN
-                or (start if start >= 0 else before.start or default) != before.head_start
-            ):
-                left.append(index)
-                continue
-            if noted is None:
-                append(before.head + middle + pack(value))
-            else:
-                append(_with_exemplar(before, sample, usual.kind, now))
-            before.seen = generation
-            if sums:
-                before.last = value
-        except ODD:
-            left.append(index)
-    if moved:
-        known.order = []
-    return points, [s for at in left for s in samples[at * step : at * step + step]]
-
-
-def _starts(samples: Sequence[Sample], usual: Usual) -> tuple[int, Iterable[int]] | None:
-    """How many samples each series has, and its start, -1 for none; None where that varies."""
-    created = usual.created
+    step = 2 if columns.created else 1
+    count = len(columns.labels) * step
     try:
-        if not _paired(samples, usual):
-            told = created and any(sample[0] == created for sample in samples)
-            return None if told else (1, repeat(-1))
-        starts = [
-            round(other[2] * 1e9)
-            for sample, other in zip(samples[::2], samples[1::2], strict=True)
-            if other[0] == created and other[1] == sample[1]
-        ]
-        return (2, starts) if len(starts) * 2 == len(samples) else None
+        late = step == 1 and any(sample.name == usual.created for sample in samples[count:])
+        halves = samples[:count:step], samples[1:count:step]
+        found = None if late else _numbers(known.order, columns, *halves, usual, push)
     except ODD:
+        found = None
+    if found is None:
+        unsettle(known)
+        return [], samples
+    points, values = found
+    known.layout = columns._replace(values=values, generation=push.generation)
+    if len(samples) > count:
+        unsettle(known)
+    return points, samples[count:]
+
+
+def _numbers(
+    order: Sequence[Series],
+    columns: Columns,
+    totals: Sequence[Sample],
+    created: Sequence[Sample],
+    usual: Usual,
+    push: Push,
+) -> tuple[list[bytes], tuple[float, ...]] | None:
+    """The points and values; None or an error of `ODD` where the rules have to decide."""
+    names, labels, values, times, noted, _ = zip(*totals, strict=True)
+    count = len(columns.labels)
+    if (
+        [*labels] != columns.labels
+        or names.count(usual.name) != count
+        or times.count(None) != count
+        or not _plain(values, columns.values, usual.kind)
+        or (columns.created and not _created_again(created, columns, usual))
+    ):
         return None
+    times_and_values = map(_TIME_AND_VALUE, repeat(wire.fixed64(3, push.now) + b"\x21"), values)
+    points = list(map(add, columns.heads, times_and_values))
+    if noted.count(None) != count:
+        for at, item in enumerate(noted):
+            if item is not None:
+                points[at] = _with_exemplar(order[at], values[at], item, usual.kind, push.now)
+    return points, values
 
 
-def _with_exemplar(before: Series, sample: Sample, kind: Kind, now: int) -> bytes:
-    item = exemplar(sample.exemplar, now)
-    value = float(sample.value)
-    point = NumberPoint((), before.head_start, now, value, (item,) if item else ())
-    return wire.point(kind, point, before.attributes)
+def _plain(values: Sequence[float], before: Sequence[float], kind: Kind) -> bool:
+    """Whether no counter fell (or is NaN), and no gauge is NaN."""
+    return all(map(ge, values, before if kind is Kind.SUM else values))
+
+
+def _created_again(samples: Sequence[Sample], columns: Columns, usual: Usual) -> bool:
+    names, labels, values, *_ = zip(*samples, strict=True)
+    return (
+        values == columns.created
+        and [*labels] == columns.labels
+        and names.count(usual.created) == len(samples)
+    )
+
+
+def _with_exemplar(series: Series, value: float, noted: Any, kind: Kind, now: int) -> bytes:
+    item = exemplar(noted, now)
+    point = NumberPoint((), series.head_start, now, float(value), (item,) if item else ())
+    return wire.point(kind, point, series.attributes)
 
 
 def _layout(samples: Sequence[Sample], name: str) -> Layout | None:
@@ -213,7 +257,7 @@ def histograms(
 ) -> tuple[list[bytes], Sequence[Sample]]:
     """The points of histograms that lie as in the last push, and all other samples."""
     layout = known.layout
-    if layout is None or not known.order:
+    if not isinstance(layout, Layout) or not known.order:
         known.order = []
         return [], samples
     found = _read(known.order, samples, layout)

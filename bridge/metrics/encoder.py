@@ -8,16 +8,25 @@ attributes are encoded once for all pushes.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.samples import Sample
 
 from bridge.metrics import wire
-from bridge.metrics.again import Layout, Push, Series, histograms, numbers, remember
+from bridge.metrics.again import (
+    Columns,
+    Layout,
+    Push,
+    Series,
+    histograms,
+    numbers,
+    remember,
+    unsettle,
+)
 from bridge.metrics.from_prometheus import Usual, convert, usual_metric
 from bridge.metrics.points import (
     Attributes,
@@ -77,7 +86,7 @@ class MetricSeries:
         self.described: tuple[str, str, str] | None = None  # of the family it comes from
         self.series: dict[Attributes, Series] = {}
         self.order: list[Series] = []
-        self.layout: Layout | None = None
+        self.layout: Layout | Columns | None = None
         self.seen = self.pushed = 0  # the last push, and how many series it had
 
     def open(self, generation: int) -> None:
@@ -94,7 +103,7 @@ class Part:
     frame: wire.Frame
     points: list[bytes]
 
-    @property
+    @cached_property
     def size(self) -> int:
         return sum(map(len, self.points)) + self.frame.overhead
 
@@ -189,12 +198,13 @@ class Encoder:
             return
         key = (usual.name, usual.kind, self._scope, resource)
         known = self._metrics.get(key)
-        left = family.samples if known is None else self._add_known(known, family, usual)
+        push = Push(self._now, self._generation, self.default_start)
+        left = family.samples if known is None else self._add_known(known, family, usual, push)
         self._add_by_rules(family, left, resource)
         known = self._metrics.get(key)
         if known is not None and not known.order:
             known.described = (family.documentation, family.unit, family.type)
-            remember(known, family.samples, usual)
+            remember(known, family.samples, usual, push)
 
     def _add_by_rules(self, family: Family, samples: Sequence[Sample], resource: Resource) -> None:
         if not samples:
@@ -204,12 +214,13 @@ class Encoder:
         for metric in convert(rest, self._now, self._problems):
             self.add(metric, resource)
 
-    def _add_known(self, known: MetricSeries, family: Family, usual: Usual) -> Sequence[Sample]:
+    def _add_known(
+        self, known: MetricSeries, family: Family, usual: Usual, push: Push
+    ) -> Sequence[Sample]:
         """Encodes what comes as in the last push; returns all other samples."""
         if known.described != (family.documentation, family.unit, family.type):
-            known.order = []
+            unsettle(known)
             return family.samples
-        push = Push(self._now, self._generation, self.default_start)
         if usual.kind is Kind.HISTOGRAM:
             points, left = histograms(known, family.samples, push)
         else:
@@ -302,10 +313,7 @@ class Encoder:
         return encoded
 
     def _first_seen(self, known: MetricSeries, attributes: Attributes) -> Series:
-        kind = known.frame.kind
-        series = Series(wire.attributes_of(kind, attributes))
-        if kind is Kind.GAUGE:
-            series.last = -math.inf  # nothing is below it: a gauge may fall
+        series = Series(wire.attributes_of(known.frame.kind, attributes))
         known.series[attributes] = series
         self.alive(known, series.attributes)
         return series
@@ -315,7 +323,7 @@ class Encoder:
     ) -> bytes:
         if isinstance(item, StalePoint):
             del known.series[item.attributes]
-            known.order = []
+            unsettle(known)
         elif not metric.delta and metric.kind is not Kind.GAUGE:
             assert isinstance(item, (HistogramPoint, ExponentialPoint, SummaryPoint))
             item.start = self._start(series, item.start, item.count)
@@ -333,7 +341,7 @@ class Encoder:
     def _end_unseen(self, known: MetricSeries) -> None:
         generation = self._generation
         gone = [a for a, series in known.series.items() if series.seen != generation]
-        known.order = []
+        unsettle(known)
         for attributes in gone:
             self.end(known, known.series.pop(attributes).attributes)
 

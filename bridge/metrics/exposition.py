@@ -19,6 +19,7 @@ from prometheus_client.openmetrics.exposition import (
 )
 
 from bridge.metrics.names import LABEL_NAME
+from bridge.metrics.points import as_float
 from bridge.metrics.problems import Problems
 from bridge.metrics.to_prometheus import (
     EXEMPLAR_CHARACTERS,
@@ -88,7 +89,7 @@ def _row(family: Family, sample: Any) -> Row:
         raise ValueError(sample.name)
     labels = Labels((str(key), str(value)) for key, value in sample.labels.items())
     suffix = sample.name[len(family.name) :]
-    return Row(suffix, labels, float(sample.value), sample.exemplar or None, sample.timestamp)
+    return Row(suffix, labels, as_float(sample.value), sample.exemplar or None, sample.timestamp)
 
 
 def render(shown: Iterable[ShownFamily], format_: Format, problems: Problems) -> bytes:

@@ -29,6 +29,7 @@ from bridge.metrics.points import (
     Scope,
     StalePoint,
     SummaryPoint,
+    as_float,
 )
 from bridge.metrics.problems import Problems
 
@@ -63,6 +64,12 @@ def _sound(sample: Any) -> bool:
     if sample.native_histogram is not None:
         return True
     return isinstance(sample.value, (int, float)) and isinstance(sample.name, str)
+
+
+def _bounded(sample: Sample) -> Sample:
+    if type(sample.value) is int and abs(sample.value) > 2**63:
+        return sample._replace(value=as_float(sample.value))
+    return sample
 
 
 class Usual(NamedTuple):
@@ -122,7 +129,7 @@ class _Found:
 
     def sound_samples(self) -> list[Sample]:
         """The family's samples without those that are none."""
-        sound = [s for s in self.family.samples if _sound(s)]
+        sound = [_bounded(s) for s in self.family.samples if _sound(s)]
         lost = len(self.family.samples) - len(sound)
         if lost:
             self.problems.report(DROPPED, self.family.name, "samples that are no samples", lost)

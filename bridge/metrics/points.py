@@ -6,15 +6,24 @@ flag or a zero threshold; these can. Times are Unix nanoseconds, 0 = unset.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 AttributeValue: TypeAlias = (
     str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
 )
 Attributes: TypeAlias = tuple[tuple[str, AttributeValue], ...]
+
+
+def as_float(value: Any) -> float:
+    """`float(value)`; an integer beyond every float is infinite, as `float("1e400")` is."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 class Kind(Enum):

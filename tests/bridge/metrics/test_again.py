@@ -95,6 +95,50 @@ def test_empty_labels_leave_nothing(monkeypatch):
     assert left_in_second_push(monkeypatch, totals, totals) == 0
 
 
+def test_a_new_counter_leaves_only_itself(monkeypatch):
+    first = counter(("total", {"a": "x"}, 1))
+    both = counter(("total", {"a": "x"}, 1), ("total", {"a": "y"}, 2))
+    assert left_in_second_push(monkeypatch, first, both) == 1
+
+
+def test_a_counter_that_fell_leaves_its_family(monkeypatch):
+    first = counter(("total", {"a": "x"}, 1), ("total", {"a": "y"}, 2))
+    fell = counter(("total", {"a": "x"}, 1), ("total", {"a": "y"}, 1))
+    assert left_in_second_push(monkeypatch, first, fell) == 2
+
+
+def test_a_fall_is_seen_after_pushes_that_left_nothing():
+    pushes = Pushes()
+    for value in (1, 5, 9, 7):
+        found = pushes.push(counter(("total", {"a": "x"}, value)))["jobs_total"]
+    assert data(found)[0].start_time_unix_nano == pushes.now - 1_000_000_000
+
+
+def test_a_family_that_comes_twice_in_a_push_is_sent_once():
+    pushes = Pushes()
+    family = counter(("total", {"a": "x"}, 1))
+    for _ in range(3):
+        assert len(data(pushes.push(family, family)["jobs_total"])) == 1
+
+
+def test_a_series_that_comes_twice_in_a_family_is_sent_once():
+    pushes = Pushes()
+    family = counter(("total", {"a": "x"}, 1), ("total", {"a": "x"}, 2))
+    for _ in range(3):
+        (point,) = data(pushes.push(family)["jobs_total"])
+        assert point.as_double == 1
+
+
+def test_gauges_leave_nothing_where_counts_have_a_default_start(monkeypatch):
+    pushes = Pushes()
+    pushes.encoder.default_start = 5
+    family = GaugeMetricFamily("level", "Level", 1.5)
+    pushes.push(family)
+    taken = Taken(monkeypatch)
+    pushes.push(family)
+    assert taken.left == 0
+
+
 def test_exemplars_leave_nothing(monkeypatch):
     family = CounterMetricFamily("jobs", "Jobs")
     family.samples = [Sample("jobs_total", {}, 1, None, NOTED)]
@@ -170,13 +214,7 @@ def test_an_odd_value_is_the_rules_affair(at, odd):
         assert points_of(short.push(histogram(*TWO))) == points_of(by_rules(rules, histogram(*TWO)))
     family = histogram(*TWO)
     family.samples[at] = family.samples[at]._replace(value=odd)
-    try:
-        expected = points_of(by_rules(rules, family))
-    except (ArithmeticError, TypeError):
-        with pytest.raises((ArithmeticError, TypeError)):
-            short.push(family)
-        return
-    assert points_of(short.push(family)) == expected
+    assert points_of(short.push(family)) == points_of(by_rules(rules, family))
 
 
 def random_family(shape: random.Random, chance: random.Random):
@@ -209,7 +247,7 @@ def random_family(shape: random.Random, chance: random.Random):
 
 
 def number(chance: random.Random) -> float:
-    return chance.choice([0, 1, 2.0, 3.5, 7, 9, 9, 9, NAN, INF, -1])
+    return chance.choice([9] * 60 + [0, 1, 2.0, 3.5, 7, 11, NAN, INF, -1])
 
 
 def random_pushes(seed: int):

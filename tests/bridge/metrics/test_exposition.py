@@ -142,3 +142,9 @@ def _gauge(names, values, name="g") -> GaugeMetricFamily:
     found = GaugeMetricFamily(name, "", labels=names)
     found.add_metric(values, 1)
     return found
+
+
+def test_an_integer_beyond_every_float_is_infinite():
+    registry = registry_of(GaugeMetricFamily("g", "G", 10**400), GaugeMetricFamily("h", "H", 1))
+    assert "g +Inf\n" in text_of(registry)
+    assert "h 1.0\n" in text_of(registry)

@@ -288,3 +288,9 @@ def test_help_and_unit_of_a_registered_instrument():
     Histogram("up", "Help, ü", unit="bytes", registry=registry)
     metric = only(converted(only(registry.collect())))
     assert (metric.name, metric.description, metric.unit) == ("up_bytes", "Help, ü", "By")
+
+
+@pytest.mark.parametrize(("value", "expected"), [(10**400, math.inf), (-(10**400), -math.inf)])
+def test_an_integer_beyond_every_float_is_infinite(value, expected):
+    point = only(only(converted(GaugeMetricFamily("level", "", value))).points)
+    assert point.value == expected
