@@ -143,6 +143,8 @@ class Source:
 
 
 def _decode(data: bytes) -> tuple[str, str]:
+    if b"\0" in data:
+        raise Unreadable("the file holds NUL bytes; it is not Python source, or it is UTF-16")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     except SyntaxError as error:
@@ -158,8 +160,6 @@ def _decode(data: bytes) -> tuple[str, str]:
         ) from error
     if not exact:
         raise Unreadable(f"the text does not survive a round trip through {encoding}")
-    if "\0" in text:
-        raise Unreadable("the file holds NUL bytes; it is not Python source")
     return text, encoding
 
 

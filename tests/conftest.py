@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-# These start real programs and wait for them. On a busy machine one may be too slow once; it is
-# tried again, and pytest's summary names it. Tests that only compute are never repeated.
+# In these folders real programs are started and waited for. On a busy machine one may be too slow
+# once; it is tried again, and pytest's summary names it. Tests elsewhere are never repeated.
 REAL_PROGRAMS = ("bridge", "migrator/compare", "peers", "samples", "servers", "shim")
 
 
