@@ -104,9 +104,9 @@ def test_listening_beyond_loopback_is_said(host: str, warned: bool) -> None:
         process.stderr.readline()
         if warned:
             assert "beyond loopback" in process.stderr.readline()
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as client:
-            client.sendto(ONE, ("::1" if ":" in host else "127.0.0.1", ports["compact"]))
+        to = socket.getaddrinfo(host, ports["compact"], type=socket.SOCK_DGRAM)[0]
+        with socket.socket(to[0], socket.SOCK_DGRAM) as client:
+            client.sendto(ONE, to[4])
         wait_until(
             lambda: invoke(
                 f"--host={host}", "--inventory", f"--admin-port={ports['admin']}"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.legacy import needs_jaeger_client
+
 SAMPLES = Path(__file__).parents[2] / "samples"
 JAEGER2OTLP = str(Path(sys.executable).parent / "jaeger2otlp")
 # That one is an OpenTelemetry program already, for a release long before today's.
@@ -41,6 +43,7 @@ def compare(sample):
     )
 
 
+@needs_jaeger_client
 @pytest.mark.parametrize("sample", samples)
 def test_sample(sample, comparisons):
     done = comparisons[sample].result()

@@ -15,6 +15,7 @@ from bridge.jaeger.agent import PORTS, CannotListen
 from bridge.otlp.receiver import OtlpReceiver
 from tests.bridge.jaeger import packets
 from tests.bridge.jaeger.running import FREE, ONE, Start, metric, post, request, send_udp
+from tests.legacy import needs_jaeger_client
 from tests.servers.jaeger import Jaeger
 from tests.servers.process import wait_until
 
@@ -37,6 +38,7 @@ def test_the_zipkin_port_takes_jaeger_batches_as_the_old_agent_did(
     assert sink.wait_for_spans(1)
 
 
+@needs_jaeger_client
 @pytest.mark.usefixtures("current_loop")
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_a_real_jaeger_shows_what_jaeger_client_sent(start: Start, protocol: str) -> None:

@@ -33,6 +33,7 @@ from bridge.jaeger.translate import translate
 from bridge.otlp.sender import OtlpSender
 from bridge.otlp.settings import Signal, read_settings
 from tests.bridge.jaeger import packets
+from tests.legacy import needs_jaeger_client
 from tests.servers.jaeger import Jaeger, readable
 from tests.servers.process import wait_until
 
@@ -329,6 +330,7 @@ class Sample:
         self.agent.close()
 
 
+@needs_jaeger_client
 @pytest.mark.parametrize("name", NAMES)
 def test_sample(pair: Pair, samples: dict[str, Sample], name: str) -> None:
     everything = packets.batch()

@@ -11,6 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from bridge.otlp.receiver import OtlpReceiver
+from tests.legacy import needs_jaeger_client
 
 SAMPLE = Path(__file__).parents[3] / "samples" / "metrics"
 NAMES = ("shop_orders_total", "shop_order_seconds_count", "shop_stock")
@@ -41,6 +42,7 @@ def samples(families) -> dict[tuple[str, str], float]:
     }
 
 
+@needs_jaeger_client
 def test_before_and_after_show_the_same_and_after_names_the_traces():
     before = samples(parse_text(run("before")))
     with OtlpReceiver() as receiver:

@@ -13,6 +13,7 @@ from migrator.compare.capture import HOOK
 from migrator.compare.plan import Side
 from migrator.compare.programs import Program, Running
 from migrator.compare.sides import SideRun, run_side
+from tests.legacy import needs_jaeger_client
 from tests.migrator.compare.interpreters import old_opentelemetry
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -133,6 +134,7 @@ def test_a_burst_larger_than_the_clients_queue(run):
     assert len(run(jaeger(), burst).recording.spans) == 1000
 
 
+@needs_jaeger_client
 def test_a_program_that_closes_its_tracer_and_leaves_at_once(run):
     assert names(run(jaeger(), "tracer.start_span('a').finish(); tracer.close()")) == ["a"]
 

@@ -8,9 +8,11 @@ from migrator.compare.comparison import compare_recordings
 from migrator.compare.plan import from_file
 from migrator.compare.sides import run_side
 from samples import compare
+from tests.legacy import needs_jaeger_client
 from tests.migrator.compare.interpreters import old_opentelemetry
 
 
+@needs_jaeger_client
 @pytest.mark.parametrize("name", compare.names())
 def test_a_sample_is_equal_before_and_after(name: str):
     if name == "otel_exporter":
