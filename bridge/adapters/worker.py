@@ -84,9 +84,10 @@ class Supervisor:
         on_state: OnState | None = None,
         give_up_on: tuple[type[AdapterError], ...] = (),
         backoff: Backoff | None = None,
+        state: State = State.STARTING,
     ) -> None:
         self.name = name
-        self.state = State.STARTING
+        self.state = state
         self.error: AdapterError | None = None
         self._tracing = tracing
         self._origin = origin()

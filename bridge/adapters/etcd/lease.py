@@ -56,6 +56,7 @@ def lease_supervisor(tracing: Tracing, ttl: int, on_state: OnState | None) -> Su
         on_state=on_state,
         give_up_on=(LeaseLost,),
         backoff=Backoff(0.05, ttl / 5),
+        state=State.UP,  # it was granted
     )
 
 

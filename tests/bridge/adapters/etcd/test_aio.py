@@ -232,6 +232,15 @@ def test_ten_contenders_never_hold_a_lock_together(shared_etcd: Etcd, run: Run) 
     assert tokens == sorted(tokens)
 
 
+def test_a_free_lock_is_had_without_waiting(shared_etcd: Etcd, run: Run) -> None:
+    async def test(connection: AsyncEtcdConnection) -> None:
+        lock = AsyncLock(connection, "aiolocks/free")
+        assert await lock.try_acquire() == lock.fencing_token
+        await lock.release()
+
+    run(shared_etcd.address, test)
+
+
 def test_a_busy_or_cancelled_wait_leaves_no_key(shared_etcd: Etcd, run: Run) -> None:
     async def test(connection: AsyncEtcdConnection) -> None:
         async with AsyncLock(connection, "aiolocks/busy") as lock:
