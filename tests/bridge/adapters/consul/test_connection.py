@@ -103,6 +103,14 @@ def test_a_half_open_connection(proxy, connect):
     assert store.get("config/a") is None
 
 
+def test_calls_share_one_connection(agent, connect):
+    with TcpProxy(agent.port) as proxy:
+        store = ConfigStore(connect(proxy.port))
+        for _ in range(10):
+            store.get("config/a")
+        assert proxy.connections == 1
+
+
 def test_a_reset_connection_is_made_anew(proxy, connect):
     store = ConfigStore(connect(proxy.port))
     store.get("config/a")

@@ -80,6 +80,14 @@ def test_data_and_connection_survive_a_crash(own_etcd: Etcd, connect: Connect) -
     assert entry is not None
 
 
+def test_calls_share_one_connection(shared_etcd: Etcd, connect: Connect) -> None:
+    with TcpProxy(int(shared_etcd.address.split(":")[1])) as proxy:
+        store = EtcdStore(connect(f"127.0.0.1:{proxy.port}"))
+        for _ in range(10):
+            store.get("app/a")
+        assert proxy.connections == 1
+
+
 def test_a_half_open_connection_ends_in_the_deadline(own_etcd: Etcd, connect: Connect) -> None:
     with TcpProxy(int(own_etcd.address.split(":")[1])) as proxy:
         store = EtcdStore(connect(f"127.0.0.1:{proxy.port}", timeout=0.5))

@@ -25,6 +25,7 @@ from bridge.adapters.redaction import Secret
 from bridge.adapters.vault import AppRole, SecretStore, ServiceAccount, VaultConnection
 from tests.bridge.adapters.canaries import Canaries
 from tests.bridge.adapters.vault.conftest import Connect, limited_token
+from tests.servers.faults import TcpProxy
 from tests.servers.openbao import ROOT_TOKEN, OpenBao, one_openbao
 from tests.servers.process import wait_until
 from tests.servers.watchers import Telemetry, no_leftovers
@@ -170,6 +171,15 @@ def test_a_wrong_ca_is_tls_refused(connect: Connect, tmp_path: Path) -> None:
         store.write("tls/a", {"x": "1"})
         with pytest.raises(TlsRefused):
             connect(server, ca=str(other))
+
+
+def test_calls_share_one_connection(bao: OpenBao) -> None:
+    with TcpProxy(bao.port) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        with VaultConnection(url, token=ROOT_TOKEN) as connection:
+            for number in range(10):
+                SecretStore(connection).write("shared/a", {"x": str(number)})
+        assert proxy.connections == 1
 
 
 def test_a_closed_connection_says_so(bao: OpenBao, connect: Connect) -> None:
