@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -239,13 +238,8 @@ class CallSpan:
         self._call.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace_: TracebackType | None,
-    ) -> None:
-        self._call.__exit__(kind, error, trace_)
+    def __exit__(self, *exception: Any) -> None:
+        self._call.__exit__(*exception)
 
     def failed(self, error: AdapterError) -> None:
         if error.code:

@@ -61,14 +61,9 @@ class VaultCall:
         self._token = _current.set(self)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace_: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: Any) -> None:
         _current.reset(self._token)
-        self.call.__exit__(kind, error, trace_)
+        self.call.__exit__(*exception)
 
 
 class VaultConnection:
