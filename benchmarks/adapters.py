@@ -1,8 +1,10 @@
 """What the traced adapters cost beside the bare client on the same server: `make bench-adapters`.
 
-Both sides call in alternating rounds of one run. CPU is this process's, the SDK's batch processor
-included; the exporter drops the spans. "cpu" is what tracing adds per call in microseconds, in the
-median over the rounds; "latency" is the ratio of the median call times.
+All sides call in turn, in short rounds of one run. CPU is this process's, the SDK's batch
+processor included; the exporter drops the spans. "added" is the difference per call to the bare
+client's round beside it, in the median over the rounds, "latency" the ratio of the median call
+times. "by hand" is the floor: the bare call inside the same span, written with the SDK's
+`start_as_current_span`.
 
 Each system is one module `benchmarks/adapters_NAME.py` with `rows(rounds) -> Iterator[Row]`.
 """
@@ -15,7 +17,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +25,8 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "60"))
+CALLS = 50  # in a round
 SYSTEMS = sorted(
     path.stem.removeprefix("adapters_") for path in Path(__file__).parent.glob("adapters_*.py")
 )
@@ -45,7 +48,7 @@ class Row:
         verdict = ""
         if self.goal is not None:
             verdict = f"  goal {self.goal:g}  {'ok' if self.value <= self.goal else 'MISSED'}"
-        return f"{self.name:<52} {self.value:>10.2f} {self.unit:<5}{verdict}"
+        return f"{self.name:<60} {self.value:>10.2f} {self.unit:<5}{verdict}"
 
 
 class Drop(SpanExporter):
@@ -88,30 +91,37 @@ def beside(
     bare: Callable[[], object],
     traced: Callable[[], object],
     rounds: int,
-    calls: int = 200,
     *,
+    by_hand: Callable[[], object] | None = None,
     goals: bool = True,
 ) -> Iterator[Row]:
-    """The two rows that every traced call has: added CPU and the ratio of latency."""
-    for warm in (bare, traced):
-        measure(warm, 20)
-    pairs = [_pair(bare, traced, calls, number) for number in range(rounds)]
-    added = statistics.median(ours.cpu - theirs.cpu for theirs, ours in pairs)
-    ratio = statistics.median(ours.latency / theirs.latency for theirs, ours in pairs)
-    bare_cpu = statistics.median(theirs.cpu for theirs, _ in pairs)
+    """The rows that every traced call has: added CPU and the ratio of latency."""
+    sides = [bare, traced, *([by_hand] if by_hand else [])]
+    for side in sides:
+        measure(side, 20)
+    table = [_round(sides, number) for number in range(rounds)]
+
+    def added(side: int) -> float:
+        return statistics.median(row[side].cpu - row[0].cpu for row in table)
+
+    def slower(side: int) -> float:
+        return statistics.median(row[side].latency / row[0].latency for row in table)
+
+    bare_cpu = statistics.median(row[0].cpu for row in table)
     yield Row(f"{name}: CPU of the bare client", bare_cpu, "us")
-    yield Row(f"{name}: CPU added", added, "us", CPU_GOAL if goals else None)
-    yield Row(f"{name}: latency ratio", ratio, "x", LATENCY_GOAL if goals else None)
+    yield Row(f"{name}: CPU added", added(1), "us", CPU_GOAL if goals else None)
+    if by_hand:
+        yield Row(f"{name}: CPU added by hand", added(2), "us")
+    yield Row(f"{name}: latency", slower(1), "x", LATENCY_GOAL if goals else None)
+    if by_hand:
+        yield Row(f"{name}: latency by hand", slower(2), "x")
 
 
-def _pair(
-    bare: Callable[[], object], traced: Callable[[], object], calls: int, number: int
-) -> tuple[Round, Round]:
-    if number % 2:
-        ours = measure(traced, calls)
-        return measure(bare, calls), ours
-    theirs = measure(bare, calls)
-    return theirs, measure(traced, calls)
+def _round(sides: Sequence[Callable[[], object]], number: int) -> list[Round]:
+    """Every side once; who begins changes from round to round."""
+    order = [(number + step) % len(sides) for step in range(len(sides))]
+    found = {side: measure(sides[side], CALLS) for side in order}
+    return [found[side] for side in range(len(sides))]
 
 
 def percentiles(name: str, seconds: list[float]) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from bridge.adapters.consul import ConfigStore, ConsulConnection, ConsulSettings
 from tests.servers import consul
 
 KEY = "bench/key"
-# What our span of a get says, before and after.
+# What our span of a get says, before and after the call.
 ASKED = {
     "db.system.name": "consul", "db.operation.name": "get", "consul.key": "bench/",
     "server.address": "127.0.0.1", "server.port": 8500,
@@ -39,27 +39,29 @@ def rows(rounds: int) -> Iterator[Row]:
 
 def _calls(port: int, store: ConfigStore, rounds: int) -> Iterator[Row]:
     bare = pyconsul.Consul(port=port)
-    yield from beside("consul get", lambda: bare.kv.get(KEY), lambda: store.get(KEY), rounds)
-    yield from beside(
-        "consul put", lambda: bare.kv.put(KEY, "v"), lambda: store.put(KEY, "v"), rounds
-    )
-    # Our client does not look for proxies and .netrc; without that both sides do the same.
-    bare.http.session.trust_env = False
     tracer = provider().get_tracer("bench")
+
+    def get() -> object:
+        return bare.kv.get(KEY)
 
     def by_hand() -> None:
         with tracer.start_as_current_span(
             "get bench/", kind=SpanKind.CLIENT, attributes=ASKED
         ) as it:
             propagate.inject({})
-            bare.kv.get(KEY)
+            get()
             it.set_attributes(ANSWERED)
 
-    for name, call in (
-        ("consul get, no proxy lookup on either side", lambda: store.get(KEY)),
-        ("the same span written by hand on the SDK", by_hand),
-    ):
-        yield from beside(name, lambda: bare.kv.get(KEY), call, rounds, goals=False)
+    def traced() -> object:
+        return store.get(KEY)
+
+    yield from beside("consul get", get, traced, rounds, by_hand=by_hand)
+    yield from beside(
+        "consul put", lambda: bare.kv.put(KEY, "v"), lambda: store.put(KEY, "v"), rounds
+    )
+    bare.http.session.trust_env = False
+    name = "consul get, no proxy lookup on either side"
+    yield from beside(name, get, traced, rounds, by_hand=by_hand, goals=False)
 
 
 def _watch(store: ConfigStore) -> Iterator[float]:

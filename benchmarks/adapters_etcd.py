@@ -1,4 +1,4 @@
-"""etcd's rows of `make bench-adapters`: against the bare stubs on a channel of their own."""
+"""etcd's rows of `make bench-adapters`: against the bare stubs on channels of their own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 from aetcd import rpc
+from opentelemetry import propagate
 from opentelemetry.trace import SpanKind
 
 from benchmarks.adapters import Row, beside, percentiles, provider
@@ -18,6 +19,12 @@ from bridge.adapters.etcd.cluster import CHANNEL_OPTIONS
 from tests.servers import etcd
 
 KEY = "bench/key"
+# What our span of a get says, before and after the call.
+ASKED = {
+    "db.system.name": "etcd", "db.operation.name": "range", "etcd.key": "bench/",
+    "server.address": "127.0.0.1", "server.port": 2379,
+}  # fmt: skip
+ANSWERED = {"db.response.status_code": "OK", "etcd.revision": 2, "etcd.found": True}
 CHANGES = 200
 TURNS = 50
 
@@ -25,35 +32,44 @@ TURNS = 50
 def rows(rounds: int) -> Iterator[Row]:
     with (
         etcd.one_etcd() as server,
-        grpc.insecure_channel(server.address, CHANNEL_OPTIONS) as channel,
+        grpc.insecure_channel(server.address) as channel,
+        grpc.insecure_channel(server.address, CHANNEL_OPTIONS) as like_ours,
         EtcdConnection([server.address], tracer_provider=provider()) as connection,
     ):
         EtcdStore(connection).put(KEY, "value")
-        yield from _calls(channel, EtcdStore(connection), rounds)
+        yield from _calls("etcd", channel, EtcdStore(connection), rounds)
+        name = "etcd, our channel's settings on either side,"
+        yield from _calls(name, like_ours, EtcdStore(connection), rounds, goals=False)
         yield from percentiles("etcd watch latency", list(_watch(connection)))
         yield from _locks(channel, connection, rounds)
 
 
-def _calls(channel: grpc.Channel, store: EtcdStore, rounds: int) -> Iterator[Row]:
+def _calls(
+    name: str, channel: grpc.Channel, store: EtcdStore, rounds: int, *, goals: bool = True
+) -> Iterator[Row]:
     kv: Any = rpc.KVStub(channel)
     key = KEY.encode()
+    tracer = provider().get_tracer("bench")
 
-    def get() -> object:
-        return kv.Range(rpc.RangeRequest(key=key), timeout=5)
+    def get(metadata: tuple[tuple[str, str], ...] = ()) -> object:
+        return kv.Range(rpc.RangeRequest(key=key), timeout=5, metadata=metadata)
 
     def put() -> object:
         return kv.Put(rpc.PutRequest(key=key, value=b"v"), timeout=5)
 
-    yield from beside("etcd get", get, lambda: store.get(KEY), rounds)
-    yield from beside("etcd put", put, lambda: store.put(KEY, "v"), rounds)
-    tracer = provider().get_tracer("bench")
-
     def by_hand() -> None:
-        attributes = {"db.system.name": "etcd", "db.operation.name": "range"}
-        with tracer.start_as_current_span("range", kind=SpanKind.CLIENT, attributes=attributes):
-            get()
+        with tracer.start_as_current_span(
+            "range bench/", kind=SpanKind.CLIENT, attributes=ASKED
+        ) as it:
+            carrier: dict[str, str] = {}
+            propagate.inject(carrier)
+            get(tuple(carrier.items()))
+            it.set_attributes(ANSWERED)
 
-    yield from beside("etcd get, the SDK's span alone", get, by_hand, rounds, goals=False)
+    yield from beside(
+        f"{name} get", get, lambda: store.get(KEY), rounds, by_hand=by_hand, goals=goals
+    )
+    yield from beside(f"{name} put", put, lambda: store.put(KEY, "v"), rounds, goals=goals)
 
 
 def _watch(connection: EtcdConnection) -> Iterator[float]:
@@ -106,15 +122,17 @@ def _bare_lock(channel: grpc.Channel) -> None:
     lease = leases.LeaseGrant(rpc.LeaseGrantRequest(TTL=10), timeout=5).ID
     key = f"locks/bare/{lease:x}".encode()
     put = rpc.RequestOp(request_put=rpc.PutRequest(key=key, lease=lease))
+    first = rpc.RangeRequest(
+        key=b"locks/bare/",
+        range_end=b"locks/bare0",
+        sort_target=rpc.RangeRequest.CREATE,
+        sort_order=rpc.RangeRequest.ASCEND,
+        limit=1,
+    )
     free = rpc.Compare(
         key=key, target=rpc.Compare.CREATE, result=rpc.Compare.EQUAL, create_revision=0
     )
-    entered = kv.Txn(rpc.TxnRequest(compare=[free], success=[put]), timeout=5)
-    before = rpc.RangeRequest(
-        key=b"locks/bare/",
-        range_end=b"locks/bare0",
-        max_create_revision=entered.header.revision - 1,
-        limit=1,
-    )
-    assert not kv.Range(before, timeout=5).kvs
+    look = rpc.RequestOp(request_range=first)
+    entered = kv.Txn(rpc.TxnRequest(compare=[free], success=[put, look]), timeout=5)
+    assert entered.responses[1].response_range.kvs[0].key == key
     leases.LeaseRevoke(rpc.LeaseRevokeRequest(ID=lease), timeout=5)

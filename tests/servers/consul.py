@@ -24,8 +24,7 @@ class Consul(ServerProcess):
     port: int
     https_port: int
     rpc_port: int
-    reader: str = ""  # with ACLs: a token that may only read, and its accessor
-    accessor: str = ""
+    reader: str = ""  # with ACLs: a token that may only read
 
     def api(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
         """A plain request past our adapter: what a test arranges or checks with."""

@@ -40,7 +40,8 @@ class OpenBao(ServerProcess):
     """Keeps everything in memory: a restart forgets it."""
 
     def __init__(self, *, tls: bool = False, audit: bool = False) -> None:
-        address = f"127.0.0.1:{free_port()}"
+        self.port = free_port()
+        address = f"127.0.0.1:{self.port}"
         folder = Path(tempfile.mkdtemp(prefix="openbao-"))
         self.url = f"{'https' if tls else 'http'}://{address}"
         self.ca = folder / "vault-ca.pem"

@@ -1,16 +1,13 @@
-"""What watches a test from outside: telemetry recorded in memory, secrets that leak, leftovers."""
+"""What watches a test from outside: telemetry recorded in memory, leftovers."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import os
-import secrets
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -67,12 +64,14 @@ class Telemetry:
             for point in metric.data.data_points
         }
 
-    def everything(self) -> str:
-        """All that left the process, as one text to search."""
+    def everything(self) -> dict[str, str]:
+        """All that left the process, by what it is: texts to search."""
         data = self._reader.get_metrics_data()
-        return "\n".join(
-            [*(s.to_json() for s in self.spans()), data.to_json() if data else "", *self.log.lines]
-        )
+        return {
+            "spans": "\n".join(span.to_json() for span in self.spans()),
+            "metrics": data.to_json(indent=1) if data else "",
+            "logs": "\n".join(self.log.lines),
+        }
 
     def close(self) -> None:
         logging.getLogger().removeHandler(self.log)
@@ -91,42 +90,6 @@ class _Log(logging.Handler):
         # Transport libraries log urls at DEBUG; switching that on is the user's own choice.
         if record.name.startswith("bridge") or record.levelno >= logging.INFO:
             self.lines.append(self.format(record))
-
-
-class Canaries:
-    """Random secrets to use in a test, and the search for them wherever they must not be."""
-
-    def __init__(self, telemetry: Telemetry) -> None:
-        self._telemetry = telemetry
-        self._secrets: dict[str, str] = {}
-        self._errors: list[str] = []
-
-    def make(self, what: str) -> str:
-        """A new secret: a word nobody else would write."""
-        return self.watch(what, "canary" + secrets.token_hex(12))
-
-    def watch(self, what: str, secret: str) -> str:
-        """Takes a secret that somebody else made: a session id, a lease."""
-        assert len(secret) >= 8, f"{what} is too short to search for"
-        self._secrets[secret] = what
-        return secret
-
-    def error(self, error: BaseException) -> None:
-        """Takes an exception that reached the application: its text, cause, context, traceback."""
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        chained = (error.__cause__, error.__context__)
-        self._errors.append("\n".join([text, repr(error), repr(error.args), *map(repr, chained)]))
-
-    def check(self) -> None:
-        """Fails with the names of the secrets that leaked, and where."""
-        places = {"telemetry": self._telemetry.everything(), "errors": "\n".join(self._errors)}
-        leaks = [
-            f"{what} in {place}"
-            for place, text in places.items()
-            for secret, what in self._secrets.items()
-            if secret in text or json.dumps(secret)[1:-1] in text
-        ]
-        assert not leaks, leaks
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from bridge.adapters import errors
 from bridge.adapters.consul.model import ConsulSettings
 from bridge.adapters.consul.wire import SYSTEM, Params, Wire, is_tls
 from bridge.adapters.errors import AdapterError
+from bridge.adapters.http import DirectSession
 from bridge.adapters.redaction import Secret
 from bridge.adapters.tracing import Tracing
 
@@ -79,8 +80,10 @@ class TracedConsul(consul.std.Consul):  # type: ignore[misc]
     ) -> TracedHTTPClient:
         policy = self._settings.key_policy
         wire = Wire(self._tracing, policy, host, port, traced=self._traced)
+        session = DirectSession(usual=self._tracing.transport_spans)
+        seconds = self.connections_timeout
         return TracedHTTPClient(
-            wire, host, port, scheme, verify, cert, connections_timeout=self.connections_timeout
+            wire, session, host, port, scheme, verify, cert, connections_timeout=seconds
         )
 
 
@@ -106,12 +109,12 @@ class TracedHTTPClient(consul.std.HTTPClient):  # type: ignore[misc]
     session: requests.Session
     base_uri: str
 
-    def __init__(self, wire: Wire, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, wire: Wire, session: DirectSession, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._wire = wire
         self._transport = _AbortableAdapter()
-        self.session.trust_env = False
-        self.session.mount(f"{self.scheme}://", self._transport)
+        self.session = session
+        session.mount(f"{self.scheme}://", self._transport)
 
     def _write(
         self,

@@ -106,22 +106,19 @@ class Wire:
         """The parsed answer; raises our error for one that refuses."""
         status = response.code
         if request.database:
-            found: dict[str, AttributeValue] = {c.DB_RESPONSE_STATUS_CODE: str(status)}
+            call.set(c.DB_RESPONSE_STATUS_CODE, str(status))
         else:
-            found = {c.HTTP_RESPONSE_STATUS_CODE: status}
+            call.set(c.HTTP_RESPONSE_STATUS_CODE, status)
         if index := response.headers.get("X-Consul-Index"):
-            found[c.CONSUL_INDEX] = int(index)
-        try:
-            if status >= 300 and status != 404:  # what a 404 means is the callback's to say
-                raise refusal(request.operation, status, response.body)
-            result = callback(response)
-            if request.operation == "get":
-                found[c.CONSUL_FOUND] = status != 404
-            elif request.operation == "discover":
-                found[c.CONSUL_INSTANCES_COUNT] = len(result[1] or ())
-            return result
-        finally:
-            call.span.set_attributes(found)
+            call.set(c.CONSUL_INDEX, int(index))
+        if status >= 300 and status != 404:  # what a 404 means is the callback's to say
+            raise refusal(request.operation, status, response.body)
+        result = callback(response)
+        if request.operation == "get":
+            call.set(c.CONSUL_FOUND, status != 404)
+        elif request.operation == "discover":
+            call.set(c.CONSUL_INSTANCES_COUNT, len(result[1] or ()))
+        return result
 
     def _describe(
         self, method: str, path: str, params: dict[str, Any], data: str | bytes | None

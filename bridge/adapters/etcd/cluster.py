@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 from aetcd import rpc
@@ -31,6 +31,8 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # What may be repeated is decided here (`Attempts`); gRPC's own retries cost a tenth of a call.
+    ("grpc.enable_retries", 0),
     # A peer that hangs is noticed by pings; etcd allows one every 5 s.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -42,6 +44,7 @@ CHANNEL_OPTIONS = (
 # "KV.Put", "Lease.LeaseGrant": the service's stub and its method.
 Method: TypeAlias = str
 Metadata: TypeAlias = tuple[tuple[str, str], ...]
+_CallSpan = TypeVar("_CallSpan", bound="CallSpan")
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,17 @@ class Endpoint:
             if credentials
             else transport.insecure_channel(address, CHANNEL_OPTIONS)
         )
-        self._stubs = {
+        stubs = {
             "KV": rpc.KVStub(self.channel),
             "Lease": rpc.LeaseStub(self.channel),
             "Watch": rpc.WatchStub(self.channel),
             "Auth": rpc.AuthStub(self.channel),
         }
-
-    def method(self, name: Method) -> Any:
-        service, _, method = name.partition(".")
-        return getattr(self._stubs[service], method)
+        self.methods: Mapping[Method, Any] = {
+            f"{service}.{name}": method
+            for service, stub in stubs.items()
+            for name, method in vars(stub).items()
+        }
 
 
 class Cluster:
@@ -132,25 +136,24 @@ class Cluster:
         """The one that is used now."""
         return self.endpoints[self._current]
 
-    @contextmanager
-    def span(
-        self, operation: str, key: str = "", attributes: Mapping[str, Any] | None = None
-    ) -> Iterator[tuple[Call, Endpoint]]:
+    def begin(
+        self, operation: str, key: str, attributes: Mapping[str, Any] | None
+    ) -> tuple[Call, Endpoint]:
         """One operation as a CLIENT span, named by the operation and what the key policy shows."""
-        shown = self._key_policy(key) if key else None
         endpoint = self.endpoint
-        with self.tracing.call(
-            f"{operation} {shown}" if shown else operation,
-            {
-                c.DB_SYSTEM_NAME: "etcd",
-                c.DB_OPERATION_NAME: operation,
-                c.SERVER_ADDRESS: endpoint.host,
-                c.SERVER_PORT: endpoint.port,
-                **({c.ETCD_KEY: shown} if shown else {}),
-                **(attributes or {}),
-            },
-        ) as call:
-            yield call, endpoint
+        name = operation
+        described: dict[str, Any] = {
+            c.DB_SYSTEM_NAME: "etcd",
+            c.DB_OPERATION_NAME: operation,
+            c.SERVER_ADDRESS: endpoint.host,
+            c.SERVER_PORT: endpoint.port,
+        }
+        if key and (shown := self._key_policy(key)):
+            described[c.ETCD_KEY] = shown
+            name = f"{operation} {shown}"
+        if attributes:
+            described.update(attributes)
+        return self.tracing.call(name, described), endpoint
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
@@ -222,13 +225,21 @@ class Attempts:
 
 
 class CallSpan:
-    """One traced operation: may take several requests, all with its context."""
+    """One traced operation, for a `with`: may take several requests, all with its context."""
 
     def __init__(self, operation: str, call: Call, endpoint: Endpoint) -> None:
         self.operation = operation
         self.metadata: Metadata = call.metadata()
         self.set: Callable[[str, Any], None] = call.set
+        self._call = call
         self._endpoint = endpoint  # whom the span names
+
+    def __enter__(self: _CallSpan) -> _CallSpan:
+        self._call.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._call.__exit__(*exception)
 
     def failed(self, error: AdapterError) -> None:
         if error.code:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -33,13 +32,11 @@ class EtcdConnection(Cluster):
 
     # --- calls
 
-    @contextmanager
     def traced(
         self, operation: str, key: str = "", attributes: Mapping[str, Any] | None = None
-    ) -> Iterator[EtcdCall]:
-        """One operation as a CLIENT span, named by the operation and what the key policy shows."""
-        with self.span(operation, key, attributes) as (call, endpoint):
-            yield EtcdCall(self, operation, call, endpoint)
+    ) -> EtcdCall:
+        """`with connection.traced("put", key) as call:` around the requests of one operation."""
+        return EtcdCall(self, operation, *self.begin(operation, key, attributes))
 
     def invoke(
         self,
@@ -76,7 +73,7 @@ class EtcdConnection(Cluster):
     ) -> Any:
         credentials = self._auth_metadata(endpoint, seconds)
         try:
-            return endpoint.method(method)(
+            return endpoint.methods[method](
                 request, timeout=seconds, metadata=(*metadata, *credentials)
             )
         except RAISED as error:
@@ -87,7 +84,7 @@ class EtcdConnection(Cluster):
         """Renews a lease once, on a stream of its own; the seconds it has, 0 if it is gone."""
         failure: AdapterError | None = None
         try:
-            answers = self.endpoint.method("Lease.LeaseKeepAlive")(
+            answers = self.endpoint.methods["Lease.LeaseKeepAlive"](
                 iter([rpc.LeaseKeepAliveRequest(ID=lease)]),
                 timeout=timeout,
                 metadata=self._auth_metadata(self.endpoint, timeout),
@@ -107,7 +104,7 @@ class EtcdConnection(Cluster):
         endpoint = self.endpoint
         # etcd ends a stream on a member that has lost its leader only when asked to.
         metadata = (("hasleader", "true"), *self._auth_metadata(endpoint, self.timeout))
-        return endpoint.method(method)(requests, timeout=timeout, metadata=metadata)
+        return endpoint.methods[method](requests, timeout=timeout, metadata=metadata)
 
     # --- authentication
 
@@ -121,7 +118,7 @@ class EtcdConnection(Cluster):
 
     def _authenticate(self, endpoint: Endpoint, timeout: float) -> Secret:
         try:
-            answer = endpoint.method("Auth.Authenticate")(self.login(), timeout=timeout)
+            answer = endpoint.methods["Auth.Authenticate"](self.login(), timeout=timeout)
         except RAISED as error:
             failure = self.failure("authenticate", error)
         else:

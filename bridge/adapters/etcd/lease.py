@@ -24,7 +24,12 @@ class Term:
     def __init__(self, ttl: int, asked: float) -> None:
         self.ttl = ttl
         self._pause = ttl / 3
+        self._begins = asked + self._pause
         self._ends = asked + ttl
+
+    def rest(self, now: float) -> float:
+        """The seconds until the first renewal; 0 or less when it is due."""
+        return self._begins - now
 
     def patience(self, now: float) -> float:
         """The seconds one renewal may take."""
@@ -51,6 +56,7 @@ def lease_supervisor(tracing: Tracing, ttl: int, on_state: OnState | None) -> Su
         on_state=on_state,
         give_up_on=(LeaseLost,),
         backoff=Backoff(0.05, ttl / 5),
+        state=State.UP,  # it was granted
     )
 
 
@@ -88,6 +94,8 @@ class Lease:
 
     def _renew(self) -> float:
         asked = time.monotonic()
+        if (rest := self._term.rest(asked)) > 0:
+            return rest
         try:
             with self._connection.quiet():
                 left = self._connection.keep_alive(self.id, self._term.patience(asked))
@@ -104,15 +112,15 @@ class Lease:
 
     def close(self) -> None:
         """Revokes the lease: etcd deletes its keys at once. Never raises; safe to call twice."""
+        self._renewals.stop(wait=False)
+        if not self.lost.is_set():
+            self.lost.set()
+            try:
+                with self._connection.traced("lease revoke") as call:
+                    call.invoke("Lease.LeaseRevoke", rpc.LeaseRevokeRequest(ID=self.id))
+            except AdapterError:
+                pass  # unreachable: it runs out by itself; the span tells
         self._renewals.stop()
-        if self.lost.is_set():
-            return
-        self.lost.set()
-        try:
-            with self._connection.traced("lease revoke") as call:
-                call.invoke("Lease.LeaseRevoke", rpc.LeaseRevokeRequest(ID=self.id))
-        except AdapterError:
-            return  # unreachable: it runs out by itself; the span tells
 
     def __enter__(self) -> Lease:
         return self

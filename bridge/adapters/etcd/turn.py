@@ -32,6 +32,7 @@ class Place:
 
     key: bytes
     create_revision: int
+    is_first: bool
 
 
 class Turn:
@@ -104,23 +105,29 @@ def _enter(call: EtcdCall, prefix: str, lease: Lease, value: bytes) -> Place:
 
 
 def enter_request(prefix: str, lease: int, value: bytes) -> tuple[bytes, Any]:
-    """Takes a place in the queue, or finds the one this lease has already."""
+    """Takes a place in the queue, or finds that of this lease; and sees who is first."""
     key = f"{prefix}/{lease:x}".encode()
+    first = rpc.RequestOp(request_range=head_request(prefix))
     return key, rpc.TxnRequest(
         compare=[
             rpc.Compare(
                 key=key, target=rpc.Compare.CREATE, result=rpc.Compare.EQUAL, create_revision=0
             )
         ],
-        success=[rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value, lease=lease))],
-        failure=[rpc.RequestOp(request_range=rpc.RangeRequest(key=key))],
+        success=[
+            rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value, lease=lease)),
+            first,
+        ],
+        failure=[rpc.RequestOp(request_range=rpc.RangeRequest(key=key)), first],
     )
 
 
 def place_in(key: bytes, answer: Any) -> Place:
-    if answer.succeeded:
-        return Place(key, answer.header.revision)
-    return Place(key, answer.responses[0].response_range.kvs[0].create_revision)
+    ours, first = answer.responses
+    revision = answer.header.revision
+    if not answer.succeeded:
+        revision = ours.response_range.kvs[0].create_revision
+    return Place(key, revision, first.response_range.kvs[0].create_revision == revision)
 
 
 def before_request(prefix: str, place: Place) -> Any:
@@ -148,7 +155,7 @@ def _wait(
 
     An unreachable server is waited for as long as the lease may still live.
     """
-    while True:
+    while not place.is_first:
         check(call.operation, lost=lease.lost.is_set(), deadline=deadline)
         try:
             before = call.invoke("KV.Range", before_request(prefix, place), idempotent=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -17,6 +16,7 @@ import requests
 from hvac.adapters import JSONAdapter
 from hvac.exceptions import VaultError
 from opentelemetry import metrics, trace
+from opentelemetry.util.types import AttributeValue
 
 from bridge.adapters import conventions as c
 from bridge.adapters.errors import (
@@ -26,6 +26,7 @@ from bridge.adapters.errors import (
     LeaseLost,
     Unauthenticated,
 )
+from bridge.adapters.http import DirectSession
 from bridge.adapters.metrics import Meters
 from bridge.adapters.redaction import Secret
 from bridge.adapters.tracing import Call, Tracing
@@ -42,13 +43,27 @@ _current: ContextVar[VaultCall | None] = ContextVar("vault call", default=None)
 
 
 class VaultCall:
-    """One operation: its name for errors and, unless it is background work, its span."""
+    """One operation, current while its `with` block runs: its name for errors and, unless it is
+    background work, its span."""
 
-    __slots__ = ("call", "operation")
+    __slots__ = ("_token", "call", "operation")
+    _token: Token[VaultCall | None]
 
     def __init__(self, operation: str, call: Call) -> None:
         self.operation = operation
         self.call = call
+
+    def set(self, name: str, value: AttributeValue) -> None:
+        self.call.set(name, value)
+
+    def __enter__(self) -> VaultCall:
+        self.call.__enter__()
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        _current.reset(self._token)
+        self.call.__exit__(*exception)
 
 
 class VaultConnection:
@@ -84,8 +99,11 @@ class VaultConnection:
             "vault", tracer_provider=tracer_provider, transport_spans=transport_spans
         )
         self.meters = Meters("vault", meter_provider)
-        self._server = {c.SERVER_ADDRESS: parts.hostname or ""}
-        self._server_port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._server: dict[str, AttributeValue] = {
+            c.SERVICE_PEER_NAME: "vault",
+            c.SERVER_ADDRESS: parts.hostname or "",
+            c.SERVER_PORT: parts.port or (443 if parts.scheme == "https" else 80),
+        }
         self._auth = auth
         self._login_lock = threading.Lock()
         self.logins = 0  # leases end with the token that took them
@@ -101,7 +119,6 @@ class VaultConnection:
         )
         # What hvac reads from the environment or the home folder must not replace our token.
         self._adapter.token = token.reveal() if isinstance(token, Secret) else token
-        self._adapter.session.trust_env = False
         supervisor = Supervisor(
             "vault token", self.tracing, on_state=on_state, give_up_on=(Forbidden, Unauthenticated)
         )
@@ -114,36 +131,19 @@ class VaultConnection:
 
     # --- calls
 
-    @contextmanager
     def traced(
-        self, operation: str, mount: str = "", attributes: Mapping[str, Any] | None = None
-    ) -> Iterator[Call]:
+        self, operation: str, mount: str, attributes: Mapping[str, AttributeValue] | None = None
+    ) -> VaultCall:
         """One operation as a CLIENT span, named by the operation and the mount."""
-        name = f"{operation} {mount}" if mount else operation
-        described = {
-            c.VAULT_OPERATION: operation,
-            c.SERVICE_PEER_NAME: "vault",
-            **self._server,
-            c.SERVER_PORT: self._server_port,
-            **({c.VAULT_MOUNT: mount} if mount else {}),
-            **(attributes or {}),
-        }
+        described = {**self._server, c.VAULT_OPERATION: operation, c.VAULT_MOUNT: mount}
+        if attributes:
+            described.update(attributes)
         translate = partial(from_exception, operation)
-        with (
-            self.tracing.call(name, described, translate) as call,
-            _as_current(VaultCall(operation, call)),
-        ):
-            yield call
+        return VaultCall(operation, self.tracing.call(f"{operation} {mount}", described, translate))
 
-    @contextmanager
-    def quiet(self, operation: str) -> Iterator[None]:
+    def quiet(self, operation: str) -> VaultCall:
         """Background traffic: no span."""
-        translate = partial(from_exception, operation)
-        with (
-            self.tracing.untraced(translate) as call,
-            _as_current(VaultCall(operation, call)),
-        ):
-            yield
+        return VaultCall(operation, self.tracing.untraced(partial(from_exception, operation)))
 
     @property
     def _adapter(self) -> _TracedAdapter:
@@ -229,16 +229,8 @@ class VaultConnection:
         self.close()
 
     def __repr__(self) -> str:
-        return f"VaultConnection({self._server[c.SERVER_ADDRESS]}:{self._server_port})"
-
-
-@contextmanager
-def _as_current(call: VaultCall) -> Iterator[None]:
-    token = _current.set(call)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+        server = self._server
+        return f"VaultConnection({server[c.SERVER_ADDRESS]!s}:{server[c.SERVER_PORT]!s})"
 
 
 class _TracedAdapter(JSONAdapter):  # type: ignore[misc]
@@ -251,15 +243,14 @@ class _TracedAdapter(JSONAdapter):  # type: ignore[misc]
     def __init__(self, connection: VaultConnection, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connection = connection
+        self.session = DirectSession(usual=connection.tracing.transport_spans)
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         current = _current.get()
         if current is not None:
             return self._send(current, method, url, *args, **kwargs)
         mount = url.removeprefix("/v1/").split("/", 1)[0]
-        with self._connection.traced(method.lower(), mount):
-            call = _current.get()
-            assert call is not None
+        with self._connection.traced(method.lower(), mount) as call:
             return self._send(call, method, url, *args, **kwargs)
 
     def _send(self, current: VaultCall, method: str, url: str, *args: Any, **kwargs: Any) -> Any:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import grpc
@@ -37,13 +36,11 @@ class AsyncEtcdConnection(Cluster):
 
     # --- calls
 
-    @contextmanager
     def traced(
         self, operation: str, key: str = "", attributes: Mapping[str, Any] | None = None
-    ) -> Iterator[AsyncEtcdCall]:
-        """One operation as a CLIENT span, named by the operation and what the key policy shows."""
-        with self.span(operation, key, attributes) as (call, endpoint):
-            yield AsyncEtcdCall(self, operation, call, endpoint)
+    ) -> AsyncEtcdCall:
+        """`with connection.traced("put", key) as call:` around the requests of one operation."""
+        return AsyncEtcdCall(self, operation, *self.begin(operation, key, attributes))
 
     async def invoke(
         self,
@@ -80,7 +77,7 @@ class AsyncEtcdConnection(Cluster):
     ) -> Any:
         credentials = await self._auth_metadata(endpoint, seconds)
         try:
-            return await endpoint.method(method)(
+            return await endpoint.methods[method](
                 request, timeout=seconds, metadata=(*metadata, *credentials)
             )
         except RAISED as error:
@@ -92,7 +89,7 @@ class AsyncEtcdConnection(Cluster):
         """Renews a lease once, on a stream of its own; the seconds it has, 0 if it is gone."""
         answers: Any = None
         try:
-            answers = self.endpoint.method("Lease.LeaseKeepAlive")(
+            answers = self.endpoint.methods["Lease.LeaseKeepAlive"](
                 iter([rpc.LeaseKeepAliveRequest(ID=lease)]),
                 timeout=timeout,
                 metadata=await self._auth_metadata(self.endpoint, timeout),
@@ -115,7 +112,7 @@ class AsyncEtcdConnection(Cluster):
         endpoint = self.endpoint
         # etcd ends a stream on a member that has lost its leader only when asked to.
         metadata = (("hasleader", "true"), *await self._auth_metadata(endpoint, self.timeout))
-        return endpoint.method(method)(iter([request]), timeout=timeout, metadata=metadata)
+        return endpoint.methods[method](iter([request]), timeout=timeout, metadata=metadata)
 
     def pass_on_cancellation(self, error: BaseException) -> None:
         """Raises it, unless it came from the closing channel and not from the task's canceller."""
@@ -134,7 +131,7 @@ class AsyncEtcdConnection(Cluster):
 
     async def _authenticate(self, endpoint: Endpoint, timeout: float) -> Secret:
         try:
-            answer = await endpoint.method("Auth.Authenticate")(self.login(), timeout=timeout)
+            answer = await endpoint.methods["Auth.Authenticate"](self.login(), timeout=timeout)
         except RAISED as error:
             self.pass_on_cancellation(error)
             failure = self.failure("authenticate", error)

@@ -54,6 +54,8 @@ class AsyncLease:
 
     async def _renew(self) -> float:
         asked = time.monotonic()
+        if (rest := self._term.rest(asked)) > 0:
+            return rest
         try:
             with self._connection.quiet():
                 left = await self._connection.keep_alive(self.id, self._term.patience(asked))

@@ -91,7 +91,7 @@ class AsyncTurn:
     async def _wait(
         self, call: AsyncEtcdCall, place: Place, lease: AsyncLease, deadline: float | None
     ) -> None:
-        while True:
+        while not place.is_first:
             check(self._operation, lost=lease.lost.is_set(), deadline=deadline)
             try:
                 request = before_request(self._name, place)

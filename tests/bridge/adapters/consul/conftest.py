@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from bridge.adapters.consul import ConfigStore, ConsulConnection, ConsulSettings, ServiceRegistry
+from tests.bridge.adapters.canaries import Canaries
 from tests.servers import consul
-from tests.servers.watchers import Canaries, Telemetry
+from tests.servers.watchers import Telemetry
 
 _numbers = itertools.count(1)
 
@@ -21,9 +22,9 @@ def agent() -> Iterator[consul.Consul]:
         yield running
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def no_token_leaks(canaries: Canaries) -> None:
-    canaries.watch("management token", consul.MANAGEMENT)
+    canaries.watch("the management token", consul.MANAGEMENT)
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def own_agent() -> Iterator[consul.Consul]:
 
 
 @pytest.fixture(scope="session")
-def guarded() -> Iterator[consul.Consul]:
+def guarded(canaries: Canaries) -> Iterator[consul.Consul]:
     """An agent that denies by default, with a token (`reader`) that may only read config/."""
     rules = 'key_prefix "config/" { policy = "read" } service_prefix "" { policy = "read" }'
     with consul.with_acl() as agent:
@@ -42,7 +43,8 @@ def guarded() -> Iterator[consul.Consul]:
         made = agent.api(
             "PUT", "/v1/acl/token", {"Policies": [{"Name": "read"}]}, consul.MANAGEMENT
         )
-        agent.reader, agent.accessor = made["SecretID"], made["AccessorID"]
+        agent.reader = canaries.watch("an ACL token", made["SecretID"])
+        canaries.watch("an ACL token's accessor", made["AccessorID"])
         yield agent
 
 

@@ -34,7 +34,7 @@ from tests.bridge.adapters.etcd.test_connection import guarded_etcd as guarded_e
 from tests.servers.etcd import Etcd, three_etcds
 from tests.servers.faults import TcpProxy
 from tests.servers.process import free_port
-from tests.servers.watchers import Canaries, Telemetry, no_leftovers
+from tests.servers.watchers import Telemetry, no_leftovers
 
 Run = Callable[..., None]
 
@@ -194,13 +194,10 @@ def test_users_log_in_and_an_expired_token_is_renewed(guarded_etcd: Etcd, run: R
 # --- leases, locks, elections
 
 
-def test_a_lease_outlives_its_time_and_ends_with_close(
-    shared_etcd: Etcd, run: Run, canaries: Canaries
-) -> None:
+def test_a_lease_outlives_its_time_and_ends_with_close(shared_etcd: Etcd, run: Run) -> None:
     async def test(connection: AsyncEtcdConnection) -> None:
         store = AsyncEtcdStore(connection)
         async with await AsyncLease.grant(connection, 2) as lease:
-            canaries.watch("lease id", str(lease.id))
             await store.put("aiolease/a", "1", lease=lease.id)
             await asyncio.sleep(4)
             assert await store.get("aiolease/a") is not None
@@ -230,6 +227,15 @@ def test_ten_contenders_never_hold_a_lock_together(shared_etcd: Etcd, run: Run) 
     assert most == 1
     assert len(set(tokens)) == 20
     assert tokens == sorted(tokens)
+
+
+def test_a_free_lock_is_had_without_waiting(shared_etcd: Etcd, run: Run) -> None:
+    async def test(connection: AsyncEtcdConnection) -> None:
+        lock = AsyncLock(connection, "aiolocks/free")
+        assert await lock.try_acquire() == lock.fencing_token
+        await lock.release()
+
+    run(shared_etcd.address, test)
 
 
 def test_a_busy_or_cancelled_wait_leaves_no_key(shared_etcd: Etcd, run: Run) -> None:

@@ -43,6 +43,13 @@ def test_a_held_lock_is_busy_and_no_key_is_left(etcd: EtcdConnection, telemetry:
     assert all(span.status.is_unset for span in telemetry.spans("lock locks/"))
 
 
+def test_a_free_lock_is_had_without_waiting(etcd: EtcdConnection) -> None:
+    lock = Lock(etcd, "locks/free")
+    assert lock.try_acquire() == lock.fencing_token
+    lock.release()
+    assert waiting_keys(etcd, "locks/free") == 0
+
+
 def test_it_is_not_reentrant(etcd: EtcdConnection) -> None:
     with Lock(etcd, "locks/twice") as lock, pytest.raises(RuntimeError, match="reentrant"):
         lock.acquire()

@@ -10,12 +10,13 @@ from aetcd import rpc
 
 from bridge.adapters.errors import Forbidden
 from bridge.adapters.etcd import EtcdConnection, EtcdStore, Event, Put, Watch
+from tests.bridge.adapters.canaries import Canaries
 from tests.bridge.adapters.etcd.conftest import Connect
 from tests.bridge.adapters.etcd.test_connection import guard
 from tests.bridge.adapters.etcd.test_connection import guarded_etcd as guarded_etcd
 from tests.servers.etcd import Etcd, three_etcds
 from tests.servers.process import wait_until
-from tests.servers.watchers import Canaries, Telemetry, no_leftovers
+from tests.servers.watchers import Telemetry, no_leftovers
 
 
 class Seen(list[Event]):

@@ -7,10 +7,18 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bridge.adapters.vault import VaultConnection
+from tests.bridge.adapters.canaries import Canaries
 from tests.servers.openbao import ROOT_TOKEN, OpenBao, one_openbao
+from tests.servers.postgres import PASSWORD
 from tests.servers.watchers import Telemetry
 
 Connect = Callable[..., VaultConnection]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_token_leaks(canaries: Canaries) -> None:
+    canaries.watch("the root token", ROOT_TOKEN)
+    canaries.watch("the database's password", PASSWORD)
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ import pytest
 
 from bridge.adapters.errors import Conflict, Deleted, Forbidden, NotFound
 from bridge.adapters.vault import SecretData, SecretStore, VaultConnection
+from tests.bridge.adapters.canaries import Canaries
 from tests.bridge.adapters.vault.conftest import Connect, limited_token
 from tests.servers.openbao import OpenBao
-from tests.servers.watchers import Canaries, Telemetry
+from tests.servers.watchers import Telemetry
 
 
 @pytest.fixture
@@ -108,11 +109,10 @@ def test_a_secret_shows_itself_to_nobody(
         pickle.dumps(secret)
     with pytest.raises(KeyError) as missing:
         _ = secret[value]
-    canaries.error(missing.value)
+    assert value not in repr(missing.value)
     store.delete(f"kv/{path}")
-    with pytest.raises(Deleted) as deleted:
+    with pytest.raises(Deleted):
         store.read(f"kv/{path}")
-    canaries.error(deleted.value)
 
 
 def test_a_read_is_a_client_span_that_names_the_mount_only(

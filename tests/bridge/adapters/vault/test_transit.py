@@ -6,8 +6,8 @@ import pytest
 
 from bridge.adapters.errors import InvalidRequest
 from bridge.adapters.vault import Transit, VaultConnection
+from tests.bridge.adapters.canaries import Canaries
 from tests.servers.openbao import OpenBao
-from tests.servers.watchers import Canaries
 
 
 @pytest.fixture
