@@ -292,45 +292,56 @@ def _supported(
     file: File, decided: list[_Decision], candidates: list[_Decision], elsewhere: origins.Left
 ) -> list[_Decision]:
     """The changes of which all that they depend on is rewritten with them; the others wait."""
-    kept = candidates
+    kept = {id(one): one for one in candidates}
     while True:
         left = {**elsewhere, **_left(file, decided)}
-        waiting = [one for one in kept if _waits(one, decided, left)]
+        waiting = {}
+        for one in decided:
+            by = one.consumed or one
+            if id(by) in kept and (missing := _missing(one, decided, left)):
+                waiting[id(by)] = (by, missing)
+        for by, missing in waiting.values():
+            _hold(by, missing)
+            del kept[id(by)]
         if not waiting:
-            return kept
-        kept = [one for one in kept if one not in waiting]
+            return list(kept.values())
 
 
 def _left(file: File, decided: list[_Decision]) -> dict[str, Fate]:
-    """The makers of this file that stay legacy."""
+    """The makers of this file that stay legacy, but for rules that the user did not select."""
     at = {one.site.node: one for one in decided if one.site.member != "(tested)"}
     found = ((maker, at.get(node)) for maker, node in file.flow.makers.items())
     return {
         maker: Fate.HELD if _fate(one)[0] is Fate.HELD else Fate.REPORTED
         for maker, one in found
-        if one is not None and not one.done
+        if one is not None and not one.done and is_selected(one.code, file.options)
     }
 
 
-def _waits(one: _Decision, decided: list[_Decision], left: origins.Left) -> bool:
-    """Hold a change back, or report it, where what it depends on stays; whether that is so."""
-    assert isinstance(one.outcome, Change)
+def _missing(
+    one: _Decision, decided: list[_Decision], left: origins.Left
+) -> list[tuple[Fate, str]]:
+    """What a site depends on and is not rewritten, with its fate."""
     module = one.site.file.flow.module
-    awaited = [
+    missing = [
         (left[maker], f"the {kind} made in {origins.place(maker, module)}")
         for kind, maker in origins.awaited(one.site, left)
     ]
-    needed = set(one.outcome.needs)
+    needed = set(one.outcome.needs) if isinstance(one.outcome, Change) else ()
     if needed:
-        awaited += [
+        missing += [
             (_fate(other)[0], f"what stands in line {getattr(other.site.node, 'lineno', 0)}")
             for other in decided
             if (other.site.node in needed or other.site.call in needed) and not other.done
         ]
-    if not awaited:
-        return False
-    what = awaited[0][1]
-    if all(fate is Fate.HELD for fate, _ in awaited):
+    return missing
+
+
+def _hold(one: _Decision, missing: list[tuple[Fate, str]]) -> None:
+    """Let a change wait for what is missing: held back with it, or reported."""
+    assert isinstance(one.outcome, Change)
+    what = missing[0][1]
+    if all(fate is Fate.HELD for fate, _ in missing):
         one.outcome.unsafe = f"{what} may be rewritten too"
     else:
         one.outcome = Report(
@@ -338,18 +349,18 @@ def _waits(one: _Decision, decided: list[_Decision], left: origins.Left) -> bool
             "Rewrite that first, then run again.",
         )
     one.applied = False
-    return True
 
 
 def _warn(file: File, decided: list[_Decision], elsewhere: origins.Left) -> None:
     """Say it where what is rewritten is also given something that stays legacy."""
     left = {**elsewhere, **_left(file, decided)}
     for one in decided:
-        if one.applied and isinstance(one.outcome, Change):
+        change = (one.consumed or one).outcome
+        if one.done and isinstance(change, Change):
             for kind, maker in origins.also_passed(one.site, left)[:1]:
                 where = origins.place(maker, file.flow.module)
                 advice = f"The {kind} made in {where} comes here too: rewrite that by hand."
-                one.outcome.advice = " ".join(filter(None, (one.outcome.advice, advice)))
+                change.advice = " ".join(filter(None, (change.advice, advice)))
 
 
 def _attempt(

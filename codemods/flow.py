@@ -96,6 +96,7 @@ class Flow:
         self._stars: list[str] = []
         self._foreign = False
         self._own_roots = set(module.split(".")) & legacy.ROOTS.keys() - {"opentracing"}
+        self._own_roots |= {legacy.root(key) for key, fact in known.items() if fact == name(key)}
         self._wild = {key[key.index("?") :]: fact for key, fact in known.items() if "?" in key}
         index = Index(tree)
         self._hints, self._outer = index.hints, index.outer
@@ -412,11 +413,20 @@ class Flow:
         told = self.fact(f"{scope.qualified}({arg.arg})") or UNKNOWN
         if index is not None:
             told = prefer(told, self.fact(f"{scope.qualified}({index})") or UNKNOWN)
-        if default is not None and (given := self.kinds.get(default, UNKNOWN)).kind in INSTANCES:
-            told = prefer(told, given)
+        if default is not None:
+            given = self._passed(default)
+            told = prefer(told, given if is_legacy_fact(given) else UNKNOWN)
         if _is_fixture(scope.node) or getattr(scope.node, "name", "").startswith("test"):
             told = prefer(told, self._fixture(arg.arg, outer))
         return told
+
+    def _passed(self, node: ast.expr) -> Fact:
+        """What an argument or default value is to the function: of a class, something to call."""
+        value = self.kinds.get(node, UNKNOWN)
+        if value.kind == "name" and (symbol := self.symbols.get(node)) is not None:
+            kind = legacy.CALLS.get(symbol, "")
+            return self._given(node, "callable" if kind in INSTANCES else "", kind)
+        return value
 
     def _fixture(self, key: str, scope: Scope) -> Fact:
         """What pytest passes: the result of the fixture of that name, here or in conftest.py."""
@@ -792,7 +802,8 @@ class Flow:
     def _call(self, node: ast.Call, scope: Scope) -> Fact:
         callee = self.expression(node.func, scope)
         args = [self.expression(arg, scope) for arg in node.args]
-        keywords = {keyword.arg: self.expression(keyword.value, scope) for keyword in node.keywords}
+        for keyword in node.keywords:
+            self.expression(keyword.value, scope)
         if (owner := self.members.get(node.func)) is not None:
             assert isinstance(node.func, ast.Attribute)
             if owner.detail == "foreign":
@@ -800,7 +811,9 @@ class Flow:
             kind = legacy.METHODS.get((owner.kind, node.func.attr), "")
             return self._given(node.func, kind, detail_of(owner, node.func.attr))
         if callee.kind == "name":
-            return self._call_name(node, callee.detail, args, keywords, scope)
+            return self._call_name(node, callee.detail)
+        if callee.kind == "callable":
+            return Fact(callee.detail, "", callee.made)
         if isinstance(node.func, ast.Attribute):
             container = self.kinds.get(node.func.value, UNKNOWN)
             if container.kind.startswith("[]"):
@@ -850,14 +863,7 @@ class Flow:
             return element_of(args[0])
         return UNKNOWN
 
-    def _call_name(
-        self,
-        node: ast.Call,
-        qualified: str,
-        args: list[Fact],
-        keywords: dict[str | None, Fact],
-        scope: Scope,
-    ) -> Fact:
+    def _call_name(self, node: ast.Call, qualified: str) -> Fact:
         if self.is_legacy(qualified):
             canonical = legacy.canonical(qualified)
             active = canonical.endswith(("get_current_span", "get_active_span"))
@@ -870,18 +876,19 @@ class Flow:
         if found is not None and found.kind == "class":
             made = self._class_member(qualified, "__init__")
             target = made.detail if made is not None else f"{qualified}.__init__"
-        self._tell(target, args, keywords)
+        self._tell(target, node)
         if found is not None and found.kind == "class":
             bases = (self.fact(base) or UNKNOWN for base in self._bases(qualified))
             return Fact("instance", qualified, all_made(bases))
         return self.fact(f"{qualified}()") or (UNKNOWN if self._imports_legacy else FOREIGN)
 
-    def _tell(self, function: str, args: list[Fact], keywords: dict[str | None, Fact]) -> None:
+    def _tell(self, function: str, node: ast.Call) -> None:
         """What a call tells about the parameters of the function it calls."""
-        told: dict[str | None, Fact] = {str(index): value for index, value in enumerate(args)}
-        told.update(keywords)
-        for key, value in told.items():
-            if key and (value.kind in INSTANCES or value.kind == "instance"):
+        told: dict[str | None, ast.expr] = {str(i): value for i, value in enumerate(node.args)}
+        told.update((keyword.arg, keyword.value) for keyword in node.keywords)
+        for key, argument in told.items():
+            value = self._passed(argument)
+            if key and (value.kind in INSTANCES or value.kind in ("instance", "callable")):
                 detail = "" if self.is_legacy(value.detail) else value.detail
                 self.learn(f"{function}({key})", Fact(value.kind, detail, value.made))
 

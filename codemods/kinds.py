@@ -14,6 +14,8 @@ INSTANCES = frozenset(
     {*legacy.CALLS.values(), *legacy.ATTRIBUTES.values(), *legacy.METHODS.values(), "tracer"}
 ) - {"", "[]span"}
 
+HOLDERS = ("manager", "tuple", "callable")  # what gives an instance: entered, indexed, called
+
 
 def name(qualified: str) -> Fact:
     """The fact that an expression denotes an importable thing."""
@@ -34,7 +36,7 @@ def detail_of(owner: Fact, member: str) -> str:
 
 
 def is_legacy_fact(fact: Fact) -> bool:
-    if fact.kind in INSTANCES or fact.kind in ("manager", "tuple") or fact.kind[:2] == "[]":
+    if fact.kind in INSTANCES or fact.kind in HOLDERS or fact.kind[:2] == "[]":
         return True
     if fact.kind == "name":
         return legacy.is_legacy(fact.detail)
@@ -75,7 +77,7 @@ def _better(one: Fact, other: Fact) -> Fact:
 def _rank(fact: Fact) -> int:
     if fact.kind in INSTANCES:
         return 5
-    if fact.kind.startswith("[]") or fact.kind in ("manager", "tuple"):
+    if fact.kind.startswith("[]") or fact.kind in HOLDERS:
         return 4
     if fact.kind == "name":
         return 3 if legacy.is_legacy(fact.detail) else 1
