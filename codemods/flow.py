@@ -131,6 +131,15 @@ class Flow:
         found = own or known
         return self._wild.get(key) if found is None and key[:1] == "?" else found
 
+    def is_borrowed(self, dotted: str) -> bool:
+        """Whether a dotted name is a legacy one as another module of the project imports it."""
+        while dotted:
+            found = self.known.get(dotted)
+            if found is not None and found.kind == "name":
+                return self.is_legacy(found.detail)
+            dotted = dotted.rpartition(".")[0]
+        return False
+
     def told(self) -> dict[str, Fact]:
         """The facts that concern other modules: those that lead to something legacy."""
         known = {key for key, fact in self.known.items() if is_legacy_fact(fact)}
@@ -417,7 +426,7 @@ class Flow:
             given = self._passed(default)
             told = prefer(told, given if is_legacy_fact(given) else UNKNOWN)
         if _is_fixture(scope.node) or getattr(scope.node, "name", "").startswith("test"):
-            told = prefer(told, self._fixture(arg.arg, outer))
+            told = prefer(self._fixture(arg.arg, outer), told)
         return told
 
     def _passed(self, node: ast.expr) -> Fact:
@@ -432,8 +441,9 @@ class Flow:
         """What pytest passes: the result of the fixture of that name, here or in conftest.py."""
         found = self._lookup(key, scope)
         qualified = found.detail if found.kind == "name" else f"{CONFTEST}.{key}"
-        is_fixture = self.fact(qualified) == FIXTURE
-        return (self.fact(f"{qualified}()") if is_fixture else None) or UNKNOWN
+        if self.fact(qualified) != FIXTURE:
+            return UNKNOWN
+        return self.fact(f"{qualified}()") or FOREIGN
 
     def _parameter(self, arg: ast.arg, told: Fact, scope: Scope, outer: Scope) -> None:
         value = UNKNOWN

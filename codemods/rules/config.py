@@ -69,6 +69,15 @@ def config(site: Site) -> Change | Report | None:
     call = site.call
     if call is None:
         return None
+    change = _config(site, call)
+    target = _target(site.statement, call)
+    if change is not None and isinstance(target, ast.Name):  # what is no configuration any more
+        members = (site.file.parents[use] for use in _uses(site.file, target))
+        change.depends_on(*(one for one in members if one in site.file.flow.members))
+    return change
+
+
+def _config(site: Site, call: ast.Call) -> Change | None:
     change = site.change("the configuration becomes a provider")
     parent = site.parent
     if isinstance(parent, ast.Attribute) and parent.attr in _MAKERS:
