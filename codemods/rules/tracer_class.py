@@ -9,7 +9,14 @@ from codemods.model import Safety
 from codemods.registry import define
 from codemods.rules.config import only_use
 from codemods.rules.types import known_type
-from codemods.setup import Plan, free_name, provider_lines, read_config, read_sampler_call
+from codemods.setup import (
+    SAMPLING,
+    Plan,
+    free_name,
+    provider_lines,
+    read_config,
+    read_sampler_call,
+)
 from codemods.site import CannotRewrite, Change, File, Report, Site
 
 rule = define(
@@ -90,8 +97,8 @@ def create_tracer(site: Site) -> Change | Report:
     plan = read_config(change, made)
     for name, value in site.arguments("reporter", "sampler", "throttler").items():
         if name == "sampler" and file.text(value) != f"{file.text(owner)}.sampler":
-            plan.sampler = ()
-            plan.notes.clear()
+            plan.sampler, plan.notes = (), []  # what the configuration said of it is not asked
+            change.imports = {one for one in change.imports if one[0] != SAMPLING}
         _read(plan, name, value)
     name = free_name(file, call, "provider", "tracer_provider")
     change.before(statement, *provider_lines(plan, name))
