@@ -260,3 +260,29 @@ def test_plain_opentelemetry_is_not_touched() -> None:
         with trace.get_tracer(__name__).start_as_current_span("a") as span:
             span.set_attribute("b", 1)
         """)
+
+
+def test_a_span_that_a_function_of_the_project_gives_may_be_none() -> None:
+    result = run(
+        dedent("""\
+        import opentracing
+
+
+        def find(record):
+            span = None
+            if record:
+                span = opentracing.tracer.active_span
+            return span
+
+
+        def work(record):
+            span = find(record)
+            if span is None:
+                return
+            if span is not None and record:
+                span.set_tag("a", "b")
+        """)
+    )
+    text = result.source.decode()
+    assert "if span is None or not span.get_span_context().is_valid:" in text
+    assert "if (span is not None and span.get_span_context().is_valid) and record:" in text
