@@ -12,11 +12,12 @@ from functools import lru_cache
 
 from codemods import imports, origins, sites
 from codemods.edits import Edit, Editor
-from codemods.flow import Flow, absolute
+from codemods.flow import absolute
 from codemods.model import Facts, Fate, Finding, Options, Rewrite, Unreadable
+from codemods.parsed import parsed
 from codemods.registry import Handler, Registered, registered
 from codemods.site import CannotRewrite, Change, File, Report, Site
-from codemods.source import Source, Span
+from codemods.source import Span
 
 # What remains without these comes to us through an import of a module that has them.
 LONG_NEEDLES = (b"opentracing", b"uber-trace-id", b"start_active_span")
@@ -72,18 +73,19 @@ def module_facts(source: bytes, *, module: str, is_package: bool, known: Facts) 
 
     Raises `Unreadable`.
     """
-    return _flow(Source(source), module, is_package, known).told()
+    return parsed(source).flow(module=module, is_package=is_package, known=known).told()
 
 
 def rewrite(
     source: bytes, *, path: str, module: str, is_package: bool, facts: Facts, options: Options
 ) -> Rewrite:
     """Rewrite one file. Raises `Unreadable` where the text is no Python we can change safely."""
-    text = Source(source)
-    text.place_f_string_fields()
-    flow = _flow(text, module, is_package, facts)
+    read = parsed(source)
+    text = read.source
+    flow = read.flow(module=module, is_package=is_package, known=facts)
     if not (flow.symbols or flow.members or is_candidate(source)):
         return Rewrite(source, ())
+    text.place_f_string_fields()
     file = File(text, flow, path=path, options=options)
     decided = [_decide(site) for site in sites.find(file)]
     origins.link((one.site, one.outcome) for one in decided)
@@ -103,13 +105,6 @@ def _seconds(decided: list[_Decision]) -> dict[str, float]:
     for one in decided:
         seconds[one.code] = seconds.get(one.code, 0.0) + one.seconds
     return seconds
-
-
-def _flow(source: Source, module: str, is_package: bool, known: Facts) -> Flow:
-    try:
-        return Flow(source.tree, module=module or "__main__", is_package=is_package, known=known)
-    except RecursionError as error:
-        raise Unreadable("nested too deeply to follow; is it generated?") from error
 
 
 @dataclass(slots=True)

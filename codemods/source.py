@@ -69,10 +69,12 @@ class Source:
         self.tree = _parse(self.text)
         self._starts = [0, *(match.end() for match in _NEWLINE.finditer(self.text))]
         self._ascii = self.text.isascii()
+        self._placed = sys.version_info >= (3, 12) or not _F_STRING.search(self.text)
 
     def place_f_string_fields(self) -> None:
         """Correct where `ast` puts what stands inside f-strings: needed before an edit only."""
-        if sys.version_info < (3, 12):
+        if not self._placed:
+            self._placed = True
             _place_f_string_fields(self)
 
     def encode(self, text: str) -> bytes:
@@ -196,6 +198,7 @@ def _explain(error: SyntaxError, text: str) -> str:
 
 
 # Before Python 3.12 `ast` places what stands inside an f-string wrongly.
+_F_STRING = re.compile(r"[fF][rR]?['\"]")
 
 
 def _place_f_string_fields(source: Source) -> None:

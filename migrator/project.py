@@ -103,16 +103,21 @@ def load(root: str, files: Iterable[str], hits: Hits, wanted: Collection[str]) -
         related = _related(project, {module_of(path, root).name for path in wanted})
         project.sources = {name: s for name, s in sources.items() if name in related}
     fresh = set(project.sources)
+    told: set[str] = set()
     for _ in range(MOST_ROUNDS):
         news = _round(project, fresh)
-        if not news.told:
-            break
-        fresh = _add_importers(project, news.told) | _add_addressed(project, news.addressed)
+        told |= news.told
+        fresh = _add_addressed(project, news.addressed)
         fresh.update(
             name
             for name in project.sources
             if not news.told.isdisjoint(_imports(project, name).values())
         )
+        if not fresh:  # only now, because it reads all files once more
+            fresh = _add_importers(project, told)
+            told.clear()
+        if not fresh:
+            break
     return project
 
 
@@ -271,11 +276,16 @@ def _add_importers(project: Project, told: Iterable[str]) -> set[str]:
     for target in targets:
         if not codemods.is_candidate(target.far):  # else every file with that name is read already
             by_far.setdefault(target.far, []).append(target)
+    reaches = tuple({_reach(target.folder, project.root).rstrip(os.sep) + os.sep for target in targets})
     near: dict[str, str] = {}
     far: dict[str, str] = {}
     for name, module in project.modules.items():
-        if name not in project.sources:
-            (near if module.path.startswith(folders) else far)[module.path] = name
+        if name in project.sources:
+            continue
+        if module.path.startswith(folders):
+            near[module.path] = name
+        elif module.path.startswith(reaches):
+            far[module.path] = name
     hits = search(near, lambda source: any(target.may_be_near(source) for target in targets))
     if by_far:
         hits.sources |= search(far, lambda source: _may_be_far(source, by_far)).sources
@@ -312,6 +322,13 @@ def _may_be_far(source: bytes, by_far: Mapping[bytes, Sequence[_Target]]) -> boo
         if folder in source and any(target.may_be_near(source) for target in targets):
             return True
     return False
+
+
+def _reach(folder: str, root: str) -> str:
+    """The topmost folder from which a module in `folder` can be imported by its dotted name."""
+    while folder != root and os.path.basename(folder).isidentifier():
+        folder = os.path.dirname(folder)
+    return folder
 
 
 def _target(project: Project, name: str) -> _Target:
