@@ -13,7 +13,7 @@ from functools import lru_cache
 from codemods import imports, origins, sites
 from codemods.edits import Edit, Editor
 from codemods.flow import absolute
-from codemods.model import Facts, Fate, Finding, Options, Rewrite, Unreadable
+from codemods.model import Facts, Fate, Finding, Options, Rewrite
 from codemods.parsed import parsed
 from codemods.registry import Handler, Registered, registered
 from codemods.site import CannotRewrite, Change, File, Report, Site
@@ -32,10 +32,8 @@ def is_candidate(source: bytes) -> bool:
     for needle in LONG_NEEDLES:
         if needle in source:
             return True
-    for needle in SHORT_NEEDLES:  # a quarter faster from the end: CPython compares a rare letter
-        if source.rfind(needle) >= 0:
-            return True
-    return False
+    # A quarter faster from the end: their first letter, which is compared then, is the rarer one.
+    return any(source.rfind(needle) >= 0 for needle in SHORT_NEEDLES)
 
 
 _IMPORT = re.compile(
