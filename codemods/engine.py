@@ -235,7 +235,7 @@ def _apply(file: File, decided: list[_Decision]) -> str:
     while True:
         result = _attempt(file, decided, candidates)
         refused = [one for one in candidates if not _supported(one, decided)]
-        if not refused and _compiles(result):
+        if not refused and compiles(result):
             return result
         if not refused:
             refused = candidates
@@ -390,7 +390,8 @@ def _line_span(file: File, span: Span) -> Span:
     return Span(span.start, span.end)
 
 
-def _compiles(text: str) -> bool:
+def compiles(text: str | bytes) -> bool:
+    """Whether Python takes it, as a whole: more than the parser is asked."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -102,7 +102,7 @@ class Flow:
             if all(self._look(key) == fact for key, fact in self._read.items()):
                 break  # whatever the walk relied on is still so
 
-    def is_of(self, module: str, *, is_package: bool, known: Facts) -> bool:
+    def holds_for(self, module: str, *, is_package: bool, known: Facts) -> bool:
         """Whether a walk of the same tree in this light would find the same."""
         package = module if is_package else module.rpartition(".")[0]
         return (self.module, self.package, self.known) == (module, package, known)

@@ -22,7 +22,7 @@ class Parsed:
         """The walk in the light of what is known. Raises `Unreadable`."""
         module = module or "__main__"
         last = self._flow
-        if last is not None and last.is_of(module, is_package=is_package, known=known):
+        if last is not None and last.holds_for(module, is_package=is_package, known=known):
             return last
         try:
             self._flow = Flow(

@@ -19,6 +19,8 @@ MAX_BYTES = 5_000_000
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 Ranged = ast.AST
+_RANGED = (ast.expr, ast.stmt, ast.alias, ast.arg, ast.keyword, ast.excepthandler)
+_DECORATED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 # Fields of syntax nodes that hold no code: names, contexts and operators.
@@ -109,16 +111,11 @@ class Source:
 
     def span(self, node: Ranged) -> Span:
         """Where a node stands, without the parentheses around it."""
-        assert isinstance(
-            node, ast.expr | ast.stmt | ast.alias | ast.arg | ast.keyword | ast.excepthandler
-        )
+        assert isinstance(node, _RANGED)
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         start = self.offset(node.lineno, node.col_offset)
-        if (
-            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            and node.decorator_list
-        ):
+        if isinstance(node, _DECORATED) and node.decorator_list:
             first = self.span(node.decorator_list[0]).start
             start = self.text.rindex("@", 0, first)
         return Span(start, self.offset(node.end_lineno, node.end_col_offset))

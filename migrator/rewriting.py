@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import multiprocessing
 import os
@@ -15,6 +14,7 @@ from typing import Any
 
 import codemods
 from codemods import Fact, Finding, Options, Unreadable
+from codemods.engine import compiles
 from migrator.problem import Problem
 from migrator.suppression import suppressions, unused
 
@@ -63,7 +63,7 @@ def rewrite_one(job: Job, options: Options) -> Outcome:
     except Exception as error:  # noqa: BLE001 - one file's defect must not end the run
         return Outcome(job.path, problem=_defect(error))
     changed = result.source if result.source != job.source else None
-    if changed is not None and _compiles(job.source) and not _compiles(changed):
+    if changed is not None and not compiles(changed) and compiles(job.source):
         return Outcome(job.path, problem=f"the rewrite would not compile, so it was dropped; {BUG}")
     findings = sorted(
         (*result.findings, *unused(asked, result.findings)), key=lambda f: (f.line, f.column)
@@ -76,14 +76,6 @@ BUG = "this is a defect of jaeger2otlp, please report it"
 
 def _defect(error: Exception) -> str:
     return f"left as it was: {type(error).__name__}: {error}; {BUG}"
-
-
-def _compiles(source: bytes) -> bool:
-    try:
-        ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
 
 
 def workers_for(jobs: Sequence[Job], wanted: int | None) -> int:
