@@ -15,6 +15,7 @@ from typing import Any
 import codemods
 from codemods import Fact, Finding, Options, Unreadable
 from codemods.engine import compiles
+from codemods.registry import registered
 from migrator.problem import Problem
 from migrator.suppression import suppressions, unused
 
@@ -95,6 +96,7 @@ def rewrite_all(
     if "fork" not in multiprocessing.get_all_start_methods():
         yield from (rewrite_one(job, options) for job in jobs)
         return
+    registered()  # the rules, imported once and not by every process
     order = sorted(jobs, key=lambda job: len(job.source), reverse=True)
     pending = list(reversed(range(len(order))))
     pool: list[Worker] = []
