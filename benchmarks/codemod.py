@@ -1,9 +1,9 @@
 """What the codemod costs, as ratios in one run: `make bench-codemod`.
 
 The corpus is 10,000 files of pinned packages, nearly one in a hundred with legacy use; it is
-downloaded once, into `.cache/`. All times are CPU, user and system, of whole processes with their children;
-discovery alone is a part of ours, so its line leaves Python's start-up out. The peers' modules are
-installed with their bytecode, so ours may keep its own.
+downloaded once, into `.cache/`. All times are CPU, user and system, of whole processes with their
+children; discovery alone is a part of ours, so its line leaves Python's start-up out. The peers'
+modules are installed with their bytecode, so ours may keep its own.
 """
 
 from __future__ import annotations
