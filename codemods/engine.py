@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 
 from codemods import imports, origins, sites
 from codemods.edits import Edit, Editor
@@ -75,9 +76,19 @@ def module_facts(source: bytes, *, module: str, is_package: bool, known: Facts) 
 
 
 def rewrite(
-    source: bytes, *, path: str, module: str, is_package: bool, facts: Facts, options: Options
+    source: bytes,
+    *,
+    path: str,
+    module: str,
+    is_package: bool,
+    facts: Facts,
+    options: Options,
+    left: origins.Left = MappingProxyType({}),
 ) -> Rewrite:
-    """Rewrite one file. Raises `Unreadable` where the text is no Python we can change safely."""
+    """Rewrite one file. Raises `Unreadable` where the text is no Python we can change safely.
+
+    `left` is what other files' `Rewrite.left` said of makers that `facts` name.
+    """
     read = parsed(source)
     text = read.source
     flow = read.flow(module=module, is_package=is_package, known=facts)
@@ -86,16 +97,15 @@ def rewrite(
     text.place_f_string_fields()
     file = File(text, flow, path=path, options=options)
     decided = [_decide(site) for site in sites.find(file)]
-    origins.link((one.site, one.outcome) for one in decided)
     if not decided:
         return Rewrite(source, ())
-    result = _apply(file, decided)
+    result = _apply(file, decided, left)
     if options.mark:
         marks = _marks(file, decided)
         result = _attempt(file, decided, [one for one in decided if one.applied], marks)
     findings = _findings(file, decided, options)
     changed = source if result == text.text else text.encode(result)
-    return Rewrite(changed, findings, _seconds(decided))
+    return Rewrite(changed, findings, _seconds(decided), _left(file, decided))
 
 
 def _seconds(decided: list[_Decision]) -> dict[str, float]:
@@ -116,6 +126,11 @@ class _Decision:
     consumed: _Decision | None = None
     edits: list[Edit] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether the site is rewritten, by its own change or by one around it."""
+        return self.applied or self.consumed is not None
 
     @property
     def code(self) -> str:
@@ -229,26 +244,24 @@ def _unknown(site: Site) -> Report:
 # Applying.
 
 
-def _apply(file: File, decided: list[_Decision]) -> str:
+def _apply(file: File, decided: list[_Decision], elsewhere: origins.Left) -> str:
     """Make all changes that may be made; returns the new text."""
     candidates = [one for one in decided if _wanted(one, file.options)]
     while True:
         result = _attempt(file, decided, candidates)
-        refused = [one for one in candidates if not _supported(one, decided)]
-        if not refused and compiles(result):
-            return result
-        if not refused:
-            refused = candidates
-        for one in refused:
-            one.outcome = Report(
-                "left as it is, because what it depends on is left too"
-                if not _supported(one, decided)
-                else "the rewritten file would not compile",
-                "Rewrite the reported places around it first, then run again.",
-            )
-        candidates = [one for one in candidates if one not in refused]
-        if not candidates:
-            return _attempt(file, decided, [])
+        kept = _supported(file, decided, candidates, elsewhere)
+        if len(kept) == len(candidates):
+            if not candidates or compiles(result):
+                break
+            for one in candidates:
+                one.outcome = Report(
+                    "the rewritten file would not compile",
+                    "Rewrite the reported places around it first, then run again.",
+                )
+            kept = []
+        candidates = kept
+    _warn(file, decided, elsewhere)
+    return result
 
 
 def _wanted(one: _Decision, options: Options) -> bool:
@@ -276,16 +289,79 @@ def is_selected(code: str, options: Options) -> bool:
     return chosen and not any(code.startswith(prefix) for prefix in options.ignore)
 
 
-def _supported(one: _Decision, decided: list[_Decision]) -> bool:
-    """Whether all sites a change depends on are rewritten with it."""
-    if not isinstance(one.outcome, Change) or not one.outcome.needs:
-        return True
-    needed = set(one.outcome.needs)
-    return all(
-        other.applied or other.consumed is not None
-        for other in decided
-        if other.site.node in needed or other.site.call in needed
-    )
+def _supported(
+    file: File, decided: list[_Decision], candidates: list[_Decision], elsewhere: origins.Left
+) -> list[_Decision]:
+    """The changes of which all that they depend on is rewritten with them; the others wait."""
+    kept = {id(one): one for one in candidates}
+    while True:
+        left = {**elsewhere, **_left(file, decided)}
+        waiting = {}
+        for one in decided:
+            by = one.consumed or one
+            if id(by) in kept and (missing := _missing(one, decided, left)):
+                waiting[id(by)] = (by, missing)
+        for by, missing in waiting.values():
+            _hold(by, missing)
+            del kept[id(by)]
+        if not waiting:
+            return list(kept.values())
+
+
+def _left(file: File, decided: list[_Decision]) -> dict[str, Fate]:
+    """The makers of this file that stay legacy, but for rules that the user did not select."""
+    at = {one.site.node: one for one in decided if one.site.member != "(tested)"}
+    found = ((maker, at.get(node)) for maker, node in file.flow.makers.items())
+    return {
+        maker: Fate.HELD if _fate(one)[0] is Fate.HELD else Fate.REPORTED
+        for maker, one in found
+        if one is not None and not one.done and is_selected(one.code, file.options)
+    }
+
+
+def _missing(
+    one: _Decision, decided: list[_Decision], left: origins.Left
+) -> list[tuple[Fate, str]]:
+    """What a site depends on and is not rewritten, with its fate."""
+    module = one.site.file.flow.module
+    missing = [
+        (left[maker], f"the {kind} made in {origins.place(maker, module)}")
+        for kind, maker in origins.awaited(one.site, left)
+    ]
+    needed = set(one.outcome.needs) if isinstance(one.outcome, Change) else ()
+    if needed:
+        missing += [
+            (_fate(other)[0], f"what stands in line {getattr(other.site.node, 'lineno', 0)}")
+            for other in decided
+            if (other.site.node in needed or other.site.call in needed) and not other.done
+        ]
+    return missing
+
+
+def _hold(one: _Decision, missing: list[tuple[Fate, str]]) -> None:
+    """Let a change wait for what is missing: held back with it, or reported."""
+    assert isinstance(one.outcome, Change)
+    what = missing[0][1]
+    if all(fate is Fate.HELD for fate, _ in missing):
+        one.outcome.unsafe = f"{what} may be rewritten too"
+    else:
+        one.outcome = Report(
+            f"{what} stays OpenTracing's, so this does too",
+            "Rewrite that first, then run again.",
+        )
+    one.applied = False
+
+
+def _warn(file: File, decided: list[_Decision], elsewhere: origins.Left) -> None:
+    """Say it where what is rewritten is also given something that stays legacy."""
+    left = {**elsewhere, **_left(file, decided)}
+    for one in decided:
+        change = (one.consumed or one).outcome
+        if one.done and isinstance(change, Change):
+            for kind, maker in origins.also_passed(one.site, left)[:1]:
+                where = origins.place(maker, file.flow.module)
+                advice = f"The {kind} made in {where} comes here too: rewrite that by hand."
+                change.advice = " ".join(filter(None, (change.advice, advice)))
 
 
 def _attempt(

@@ -26,8 +26,10 @@ from codemods.index import Index
 from codemods.kinds import (
     FOREIGN,
     INSTANCES,
+    OPENTELEMETRY,
     OTHER,
     UNKNOWN,
+    all_made,
     class_instance,
     container_call,
     container_of,
@@ -38,6 +40,7 @@ from codemods.kinds import (
     leads,
     name,
     owners_of,
+    part_of,
     prefer,
     unpacked_as,
 )
@@ -49,6 +52,8 @@ LEGACY_KEYWORDS = frozenset(
     {"child_of", "references", "ignore_active_span", "operation_name", "tags"}
 )
 _ROUNDS = 6
+FIXTURE = Fact("function", "fixture")
+CONFTEST = "conftest"  # the name under which a module knows the nearest conftest.py
 QUOTED = "opentracing.(quoted annotation)"  # a string in which a legacy name is one of several
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -87,12 +92,14 @@ class Flow:
         self.symbols: dict[ast.AST, str] = {}
         self.members: dict[ast.AST, Fact] = {}
         self.quoted: dict[ast.AST, list[tuple[int, int, str]]] = {}  # names in a quoted annotation
+        self.makers: dict[str, ast.AST] = {}  # the sites that make something, by what `made` says
         self.imports: dict[ast.alias, str] = {}
         self.scopes: dict[ast.AST, Scope] = {}
         self._pending: list[tuple[FunctionNode | ast.Lambda, Scope]] = []
         self._stars: list[str] = []
         self._foreign = False
         self._own_roots = set(module.split(".")) & legacy.ROOTS.keys() - {"opentracing"}
+        self._own_roots |= {legacy.root(key) for key, fact in known.items() if fact == name(key)}
         self._wild = {key[key.index("?") :]: fact for key, fact in known.items() if "?" in key}
         self._hints, self._outer = index.hints, index.outer
         self._imports_legacy = index.imports_legacy
@@ -125,8 +132,20 @@ class Flow:
         return found
 
     def _look(self, key: str) -> Fact | None:
-        found = self.own.get(key) or self.known.get(key)
+        own, known = self.own.get(key), self.known.get(key)
+        if own is not None and known is not None and own.kind == known.kind in INSTANCES:
+            return Fact(own.kind, own.detail, own.made | known.made)  # others may pass theirs
+        found = own or known
         return self._wild.get(key) if found is None and key[:1] == "?" else found
+
+    def is_borrowed(self, dotted: str) -> bool:
+        """Whether a dotted name is a legacy one as another module of the project imports it."""
+        while dotted:
+            found = self.known.get(dotted)
+            if found is not None and found.kind == "name":
+                return self.is_legacy(found.detail)
+            dotted = dotted.rpartition(".")[0]
+        return False
 
     def told(self) -> dict[str, Fact]:
         """The facts that concern other modules: those that lead to something legacy."""
@@ -205,6 +224,7 @@ class Flow:
         self.kinds.clear()
         self.symbols.clear()
         self.members.clear()
+        self.makers.clear()
         self._stars.clear()
         scope = Scope(self.module, self.tree, None)
         self.scopes = {self.tree: scope}
@@ -300,7 +320,7 @@ class Flow:
 
     def _entered(self, value: Fact) -> Fact:
         if value.kind == "manager":
-            return Fact(value.detail)
+            return Fact(value.detail, "", value.made)
         if value.kind == "instance":
             for cls in self._bases(value.detail):
                 found = self.fact(f"{cls}.__enter__()") or self.fact(f"{cls}.__aenter__()")
@@ -353,7 +373,7 @@ class Flow:
             self.annotation(node.returns, scope)
         qualified = f"{scope.qualified}.{node.name}"
         if not scope.is_class or not _is_property(node):
-            self.own[qualified] = Fact("function")
+            self.own[qualified] = FIXTURE if _is_fixture(node) else Fact("function")
         is_property = scope.is_class and (_is_property(node) or _is_accessor(node))
         scope.values[node.name] = UNKNOWN if is_property else name(qualified)
         self._pending.append((node, scope))
@@ -391,15 +411,48 @@ class Flow:
             scope.values[first.arg] = (
                 name(outer.qualified) if is_class else Fact("instance", outer.qualified)
             )
+        defaults = _defaults_of(args)
         for index, arg in enumerate(named):
-            self._parameter(arg, index, scope, outer)
+            told = self._told(arg, index, defaults.get(arg), scope, outer)
+            self._parameter(arg, told, scope, outer)
         for arg in args.kwonlyargs:
-            self._parameter(arg, None, scope, outer)
+            told = self._told(arg, None, defaults.get(arg), scope, outer)
+            self._parameter(arg, told, scope, outer)
         for variadic in (args.vararg, args.kwarg):
             if variadic is not None:
                 scope.values[variadic.arg] = UNKNOWN
 
-    def _parameter(self, arg: ast.arg, index: int | None, scope: Scope, outer: Scope) -> None:
+    def _told(
+        self, arg: ast.arg, index: int | None, default: ast.expr | None, scope: Scope, outer: Scope
+    ) -> Fact:
+        """What those who call a function pass for a parameter, as far as they are known."""
+        told = self.fact(f"{scope.qualified}({arg.arg})") or UNKNOWN
+        if index is not None:
+            told = prefer(told, self.fact(f"{scope.qualified}({index})") or UNKNOWN)
+        if default is not None:
+            given = self._passed(default)
+            told = prefer(told, given if is_legacy_fact(given) else UNKNOWN)
+        if _is_fixture(scope.node) or getattr(scope.node, "name", "").startswith("test"):
+            told = prefer(self._fixture(arg.arg, outer), told)
+        return told
+
+    def _passed(self, node: ast.expr) -> Fact:
+        """What an argument or default value is to the function: of a class, something to call."""
+        value = self.kinds.get(node, UNKNOWN)
+        if value.kind == "name" and (symbol := self.symbols.get(node)) is not None:
+            kind = legacy.CALLS.get(symbol, "")
+            return self._given(node, "callable" if kind in INSTANCES else "", kind)
+        return value
+
+    def _fixture(self, key: str, scope: Scope) -> Fact:
+        """What pytest passes: the result of the fixture of that name, here or in conftest.py."""
+        found = self._lookup(key, scope)
+        qualified = found.detail if found.kind == "name" else f"{CONFTEST}.{key}"
+        if self.fact(qualified) != FIXTURE:
+            return UNKNOWN
+        return self.fact(f"{qualified}()") or FOREIGN
+
+    def _parameter(self, arg: ast.arg, told: Fact, scope: Scope, outer: Scope) -> None:
         value = UNKNOWN
         if arg.annotation is not None:
             self.annotation(arg.annotation, outer)
@@ -407,10 +460,9 @@ class Flow:
             value = Fact(what) if what in INSTANCES else class_instance(what)
         if value == UNKNOWN or value.kind == "span_context":
             given = value
-            told: Fact | None = self.fact(f"{scope.qualified}({arg.arg})")
-            if told is None and index is not None:
-                told = self.fact(f"{scope.qualified}({index})")
-            value = told if told is not None and given.kind in ("", told.kind) else given
+            value = told if told.kind and given.kind in ("", told.kind) else given
+        elif told.kind in (value.kind, "instance"):
+            value = Fact(value.kind, value.detail, told.made)
         if value == UNKNOWN and arg.arg in scope.hints and arg.annotation is None:
             value = Fact(scope.hints[arg.arg])
         if value == UNKNOWN and arg.annotation is None and self._imports_legacy:
@@ -486,7 +538,9 @@ class Flow:
             self.expression(keyword.value, scope)
         qualified = f"{scope.qualified}.{node.name}"
         self.own[qualified] = Fact(
-            "class", ",".join(base.detail for base in bases if base.kind == "name")
+            "class",
+            ",".join(base.detail for base in bases if base.kind == "name"),
+            frozenset(self._maker(base) for base in node.bases if base in self.symbols),
         )
         body = Scope(qualified, node, scope, is_class=True)
         self.scopes[node] = body
@@ -514,9 +568,11 @@ class Flow:
         node = scope.node
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and value.kind in INSTANCES:
             if _has_decorator(node.decorator_list, "contextmanager", "asynccontextmanager"):
-                self.learn(f"{scope.qualified}()", Fact("manager", value.kind))
+                self.learn(f"{scope.qualified}()", Fact("manager", value.kind, value.made))
+            elif _is_fixture(node):
+                self.learn(f"{scope.qualified}()", value)
             else:
-                self.learn(f"{scope.qualified}()", Fact("[]" + value.kind))
+                self.learn(f"{scope.qualified}()", Fact("[]" + value.kind, made=value.made))
 
     def _assign(self, node: ast.Assign, scope: Scope) -> None:
         value = self.expression(node.value, scope)
@@ -591,7 +647,7 @@ class Flow:
             if TRACING_NAME.search(target.slice.value):
                 self.learn(f"?[{target.slice.value}]", value)
         else:
-            self._fill(target.value, Fact("[]" + value.kind), scope)
+            self._fill(target.value, Fact("[]" + value.kind, made=value.made), scope)
 
     def _fill(self, container: ast.expr, value: Fact, scope: Scope) -> None:
         """Something was put into a container; a name may be one of an outer scope."""
@@ -606,6 +662,17 @@ class Flow:
         self._bind(container, value, scope)
 
     # Expressions.
+
+    def _given(self, site: ast.AST, kind: str, detail: str = "") -> Fact:
+        """What the call or the reading of a legacy name gives; nothing of ours is made nowhere."""
+        return Fact(kind, detail, frozenset({self._maker(site)}) if kind else frozenset())
+
+    def _maker(self, site: ast.AST) -> str:
+        """The name by which a site is known as a maker: where its last word ends."""
+        assert isinstance(site, ast.expr)
+        maker = f"{self.module}:{site.end_lineno}:{site.end_col_offset}"
+        self.makers[maker] = site
+        return maker
 
     def expression(self, node: ast.expr, scope: Scope) -> Fact:
         """What an expression is; its parts are looked at too."""
@@ -624,10 +691,17 @@ class Flow:
             resolved = self.resolve(value.detail)
             if self.is_legacy(value.detail):
                 self.symbols[node] = legacy.canonical(value.detail)
+                return self._value_of(node, resolved)
             return resolved
         if value.kind in INSTANCES and self._is_imported_value(node.id, value.detail):
             self.symbols[node] = value.detail
+            return self._value_of(node, value)
         return value
+
+    def _value_of(self, node: ast.AST, value: Fact) -> Fact:
+        """What reading a legacy name gives: `opentracing.tracer` is made where it is read."""
+        is_value = value.kind in INSTANCES
+        return self._given(node, value.kind, value.detail) if is_value else value
 
     def _is_imported_value(self, key: str, qualified: str) -> bool:
         return self.is_legacy(qualified) and any(
@@ -674,7 +748,7 @@ class Flow:
             qualified = f"{owner.detail}.{attr}"
             if self.is_legacy(qualified):
                 self.symbols[node] = legacy.canonical(qualified)
-                return self.resolve(qualified)
+                return self._value_of(node, self.resolve(qualified))
             resolved = self.resolve(qualified)
             found = self.fact(owner.detail)
             if resolved.kind == "name" and found is not None and found.kind == "class":
@@ -689,11 +763,14 @@ class Flow:
                 self.own["?baggage"] = Fact("manager")
             if not kind and TRACING_NAME.search(attr):
                 return self.fact(f"?.{attr}") or UNKNOWN
-            return Fact(kind, detail_of(owner, attr))
+            return self._given(node, kind, detail_of(owner, attr))
         if owner.kind == "instance":
             return self._instance_member(node, owner, attr)
+        if owner == OPENTELEMETRY and attr in legacy.TELLTALE:  # a call that was left
+            self.members[node] = Fact(legacy.TELLTALE[attr], "duck")
+            return UNKNOWN
         if owner.kind == "other":
-            return OTHER
+            return owner
         return self._unknown_member(node, owner, attr, scope)
 
     def _class_member(self, cls: str, attr: str) -> Fact | None:
@@ -710,7 +787,7 @@ class Flow:
         base = self.legacy_base(owner.detail)
         if base and base != "legacy" and is_member(base, attr):
             self.members[node] = Fact(base, "custom")
-            return Fact(legacy.ATTRIBUTES.get((base, attr), ""))
+            return self._given(node, legacy.ATTRIBUTES.get((base, attr), ""))
         return Fact("unbound", f"{owner.detail}.{attr}")
 
     def _unknown_member(self, node: ast.AST, owner: Fact, attr: str, scope: Scope) -> Fact:
@@ -728,7 +805,7 @@ class Flow:
                 and TRACING_NAME.search(node.value.attr)
             ):
                 self.learn(f"?.{node.value.attr}", Fact(kind))
-            return Fact(legacy.ATTRIBUTES.get((kind, attr), ""))
+            return self._given(node, legacy.ATTRIBUTES.get((kind, attr), ""))
         if TRACING_NAME.search(attr) and owner.kind == "":
             return self.fact(f"?.{attr}") or UNKNOWN
         return UNKNOWN
@@ -745,15 +822,18 @@ class Flow:
     def _call(self, node: ast.Call, scope: Scope) -> Fact:
         callee = self.expression(node.func, scope)
         args = [self.expression(arg, scope) for arg in node.args]
-        keywords = {keyword.arg: self.expression(keyword.value, scope) for keyword in node.keywords}
+        for keyword in node.keywords:
+            self.expression(keyword.value, scope)
         if (owner := self.members.get(node.func)) is not None:
             assert isinstance(node.func, ast.Attribute)
             if owner.detail == "foreign":
                 return FOREIGN
             kind = legacy.METHODS.get((owner.kind, node.func.attr), "")
-            return Fact(kind, detail_of(owner, node.func.attr))
+            return self._given(node.func, kind, detail_of(owner, node.func.attr))
         if callee.kind == "name":
-            return self._call_name(node, callee.detail, args, keywords, scope)
+            return self._call_name(node, callee.detail)
+        if callee.kind == "callable":
+            return Fact(callee.detail, "", callee.made)
         if isinstance(node.func, ast.Attribute):
             container = self.kinds.get(node.func.value, UNKNOWN)
             if container.kind.startswith("[]"):
@@ -762,10 +842,15 @@ class Flow:
                 return self._entered(args[0])
             self._learn_append(node, args, scope)
             if callee.kind == "" and self._is_legacy_start(node):
-                self.members[node.func] = Fact("tracer", "duck")
-                return Fact(legacy.METHODS[("tracer", node.func.attr)])
+                foreign = container == FOREIGN
+                self.members[node.func] = Fact("tracer", "foreign" if foreign else "duck")
+                return (
+                    FOREIGN
+                    if foreign
+                    else self._given(node.func, legacy.METHODS[("tracer", node.func.attr)])
+                )
         if callee.kind == "other":
-            return OTHER
+            return callee
         if isinstance(node.func, ast.Name) and node.func.id in ("getattr", "next", "copy"):
             return self._builtin(node, args, scope)
         return UNKNOWN
@@ -788,7 +873,7 @@ class Flow:
             and args[0].kind in INSTANCES
             and isinstance(node.func.value, ast.Name | ast.Attribute)
         ):
-            self._fill(node.func.value, Fact("[]" + args[0].kind), scope)
+            self._fill(node.func.value, Fact("[]" + args[0].kind, made=args[0].made), scope)
 
     def _builtin(self, node: ast.Call, args: list[Fact], scope: Scope) -> Fact:
         assert isinstance(node.func, ast.Name)
@@ -803,50 +888,47 @@ class Flow:
             return element_of(args[0])
         return UNKNOWN
 
-    def _call_name(
-        self,
-        node: ast.Call,
-        qualified: str,
-        args: list[Fact],
-        keywords: dict[str | None, Fact],
-        scope: Scope,
-    ) -> Fact:
+    def _call_name(self, node: ast.Call, qualified: str) -> Fact:
         if self.is_legacy(qualified):
             canonical = legacy.canonical(qualified)
             active = canonical.endswith(("get_current_span", "get_active_span"))
-            return Fact(legacy.CALLS.get(canonical, ""), "active" if active else canonical)
-        if qualified.partition(".")[0] in ("opentelemetry", *legacy.OTHER_TRACERS):
+            detail = "active" if active else canonical
+            return self._given(node.func, legacy.CALLS.get(canonical, ""), detail)
+        if qualified.partition(".")[0] == "opentelemetry":
+            return OPENTELEMETRY
+        if qualified.partition(".")[0] in legacy.OTHER_TRACERS:
             return OTHER
         found = self.fact(qualified)
         target = qualified
         if found is not None and found.kind == "class":
             made = self._class_member(qualified, "__init__")
             target = made.detail if made is not None else f"{qualified}.__init__"
-        self._tell(target, args, keywords)
+        self._tell(target, node)
         if found is not None and found.kind == "class":
-            return Fact("instance", qualified)
+            bases = (self.fact(base) or UNKNOWN for base in self._bases(qualified))
+            return Fact("instance", qualified, all_made(bases))
         return self.fact(f"{qualified}()") or (UNKNOWN if self._imports_legacy else FOREIGN)
 
-    def _tell(self, function: str, args: list[Fact], keywords: dict[str | None, Fact]) -> None:
+    def _tell(self, function: str, node: ast.Call) -> None:
         """What a call tells about the parameters of the function it calls."""
-        told: dict[str | None, Fact] = {str(index): value for index, value in enumerate(args)}
-        told.update(keywords)
-        for key, value in told.items():
-            if key and (value.kind in INSTANCES or value.kind == "instance"):
+        told: dict[str | None, ast.expr] = {str(i): value for i, value in enumerate(node.args)}
+        told.update((keyword.arg, keyword.value) for keyword in node.keywords)
+        for key, argument in told.items():
+            value = self._passed(argument)
+            if key and (value.kind in INSTANCES or value.kind in ("instance", "callable")):
                 detail = "" if self.is_legacy(value.detail) else value.detail
-                self.learn(f"{function}({key})", Fact(value.kind, detail))
+                self.learn(f"{function}({key})", Fact(value.kind, detail, value.made))
 
     def _subscript(self, node: ast.Subscript, scope: Scope) -> Fact:
         owner = self.expression(node.value, scope)
         self.expression(node.slice, scope)
         if owner.kind.startswith("[]"):
             return owner if isinstance(node.slice, ast.Slice) else element_of(owner)
-        if owner.kind == "tuple" and isinstance(node.slice, ast.Constant):
-            parts = owner.detail.split("|")
-            if isinstance(node.slice.value, int) and node.slice.value < len(parts):
-                return Fact(parts[node.slice.value])
-        if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-            return self.fact(f"?[{node.slice.value}]") or UNKNOWN
+        key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        if owner.kind == "tuple" and isinstance(key, int):
+            return part_of(owner, key)
+        if isinstance(key, str):
+            return self.fact(f"?[{key}]") or UNKNOWN
         return UNKNOWN
 
     def _walrus(self, node: ast.NamedExpr, scope: Scope) -> Fact:
@@ -878,7 +960,8 @@ class Flow:
     def _tuple(self, node: ast.Tuple, scope: Scope) -> Fact:
         values = [self.expression(element, scope) for element in node.elts]
         if isinstance(node.ctx, ast.Load) and any(value.kind in INSTANCES for value in values):
-            return Fact("tuple", "|".join(v.kind if v.kind in INSTANCES else "" for v in values))
+            kinds = "|".join(value.kind if value.kind in INSTANCES else "" for value in values)
+            return Fact("tuple", kinds, all_made(values))
         return UNKNOWN
 
     def _list(self, node: ast.List | ast.Set, scope: Scope) -> Fact:
@@ -937,7 +1020,20 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _has_decorator(decorators: Iterable[ast.expr], *names: str) -> bool:
-    return any(_last_name(decorator) in names for decorator in decorators)
+    called = (one.func if isinstance(one, ast.Call) else one for one in decorators)
+    return any(_last_name(decorator) in names for decorator in called)
+
+
+def _is_fixture(node: ast.AST) -> bool:
+    return isinstance(node, FunctionNode) and _has_decorator(node.decorator_list, "fixture")
+
+
+def _defaults_of(args: ast.arguments) -> dict[ast.arg, ast.expr]:
+    """The default values of the parameters that have one."""
+    named = [*args.posonlyargs, *args.args]
+    found = dict(zip(reversed(named), reversed(args.defaults), strict=False))
+    found.update((a, d) for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True) if d)
+    return found
 
 
 def _is_property(node: FunctionNode) -> bool:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from codemods import legacy
 from codemods.model import Fact
 
 UNKNOWN = Fact("")
 OTHER = Fact("other")  # known not to be legacy
+OPENTELEMETRY = Fact("other", "opentelemetry")
 FOREIGN = Fact("foreign")  # made by a function of which nothing is known
 INSTANCES = frozenset(
     {*legacy.CALLS.values(), *legacy.ATTRIBUTES.values(), *legacy.METHODS.values(), "tracer"}
 ) - {"", "[]span"}
+
+HOLDERS = ("manager", "tuple", "callable")  # what gives an instance: entered, indexed, called
 
 
 def name(qualified: str) -> Fact:
@@ -34,7 +37,7 @@ def detail_of(owner: Fact, member: str) -> str:
 
 
 def is_legacy_fact(fact: Fact) -> bool:
-    if fact.kind in INSTANCES or fact.kind in ("manager", "tuple") or fact.kind[:2] == "[]":
+    if fact.kind in INSTANCES or fact.kind in HOLDERS or fact.kind[:2] == "[]":
         return True
     if fact.kind == "name":
         return legacy.is_legacy(fact.detail)
@@ -58,6 +61,13 @@ def leads(key: str, fact: Fact, owners: set[str]) -> bool:
 
 
 def prefer(one: Fact, other: Fact) -> Fact:
+    """The better of two facts about one thing, which either of two places may have made."""
+    better = _better(one, other)
+    made = one.made | other.made
+    return better if better.made == made else Fact(better.kind, better.detail, made)
+
+
+def _better(one: Fact, other: Fact) -> Fact:
     if one.kind == other.kind and one.detail != other.detail:
         if one.kind == "span_context":
             return Fact("span_context", "mixed")
@@ -68,7 +78,7 @@ def prefer(one: Fact, other: Fact) -> Fact:
 def _rank(fact: Fact) -> int:
     if fact.kind in INSTANCES:
         return 5
-    if fact.kind.startswith("[]") or fact.kind in ("manager", "tuple"):
+    if fact.kind.startswith("[]") or fact.kind in HOLDERS:
         return 4
     if fact.kind == "name":
         return 3 if legacy.is_legacy(fact.detail) else 1
@@ -80,14 +90,18 @@ def is_member(kind: str, attr: str) -> bool:
 
 
 def element_of(fact: Fact) -> Fact:
-    return Fact(fact.kind[2:], fact.detail) if fact.kind.startswith("[]") else UNKNOWN
+    return Fact(fact.kind[2:], fact.detail, fact.made) if fact.kind.startswith("[]") else UNKNOWN
 
 
 def container_of(values: list[Fact]) -> Fact:
     kinds = {value.kind for value in values}
     if len(kinds) == 1 and (kind := kinds.pop()) in INSTANCES:
-        return Fact("[]" + kind)
+        return Fact("[]" + kind, made=all_made(values))
     return UNKNOWN
+
+
+def all_made(facts: Iterable[Fact]) -> frozenset[str]:
+    return frozenset().union(*(fact.made for fact in facts))
 
 
 def container_call(container: Fact, method: str) -> Fact:
@@ -98,11 +112,17 @@ def container_call(container: Fact, method: str) -> Fact:
     return UNKNOWN
 
 
+def part_of(value: Fact, index: int) -> Fact:
+    """What `value[index]` is, of a tuple."""
+    parts = value.detail.split("|")
+    if index >= len(parts) or not parts[index]:
+        return UNKNOWN
+    return Fact(parts[index], "", value.made)
+
+
 def unpacked_as(value: Fact, count: int) -> list[Fact]:
-    if value.kind == "tuple":
-        parts = [Fact(part) for part in value.detail.split("|")]
-        if len(parts) == count:
-            return parts
+    if value.kind == "tuple" and len(value.detail.split("|")) == count:
+        return [part_of(value, index) for index in range(count)]
     if value.kind.startswith("[]"):
         return [element_of(value)] * count
     return [UNKNOWN] * count

@@ -60,10 +60,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What one module tells the others about a name it binds (`kind` is the engine's word)."""
+    """What one module tells the others about a name it binds (`kind` is the engine's word).
+
+    `made` names the sites that may have made the value, as far as they are known: "module:12:8".
+    """
 
     kind: str
     detail: str = ""
+    made: frozenset[str] = frozenset()
 
 
 Facts: TypeAlias = Mapping[str, Fact]  # by qualified name: "app.tracing.tracer"
@@ -73,12 +77,14 @@ Facts: TypeAlias = Mapping[str, Fact]  # by qualified name: "app.tracing.tracer"
 class Rewrite:
     """The outcome for one file. `source` is the given bytes object when nothing changed.
 
-    `seconds` is the time that each rule took to decide, by code.
+    `seconds` is the time that each rule took to decide, by code. `left` are the makers of tracers,
+    spans and the like (`Fact.made`) in this file that stay legacy: HELD or REPORTED.
     """
 
     source: bytes
     findings: tuple[Finding, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
+    left: Mapping[str, Fate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

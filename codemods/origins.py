@@ -1,65 +1,69 @@
-"""Where a span, scope or context comes from: what is done with it waits for what makes it."""
+"""Where a tracer, span, scope or context comes from: what is done with it waits for what makes it.
+
+Otherwise a start call that is left would get its span's `set_tag` rewritten, and fail.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
-from codemods.site import Change, File, Report, Site
+from codemods.model import Fact, Fate
+from codemods.site import File, Site
 
-_FOLLOWED = frozenset({"span", "scope", "span_context"})
-_DEPTH = 4  # of aliases; nobody writes longer chains
+_FOLLOWED = frozenset({"tracer", "span", "scope", "span_context"})
+_WORDS = {"span_context": "context", "config": "configuration"}
 
-
-def link(decided: Iterable[tuple[Site, Change | Report]]) -> None:
-    """Make each change of a member depend on the site that makes its owner, if it is in the file.
-
-    Otherwise a start call that is left would get its span's `set_tag` rewritten, and fail.
-    """
-    for site, outcome in decided:
-        if site.owner is None or not isinstance(outcome, Change):
-            continue
-        if site.file.kind(site.owner) in _FOLLOWED:
-            outcome.depends_on(*makers(site.file, site.owner, _DEPTH))
+Left = Mapping[str, Fate]  # the makers that stay legacy, by their names in `Fact.made`
 
 
-def makers(file: File, node: ast.expr, depth: int) -> Iterator[ast.AST]:
-    """The sites whose value an expression is."""
-    if isinstance(node, ast.Await | ast.NamedExpr):
-        yield from makers(file, node.value, depth)
-    elif isinstance(node, ast.IfExp):
-        yield from makers(file, node.body, depth)
-        yield from makers(file, node.orelse, depth)
-    elif isinstance(node, ast.BoolOp):
-        for value in node.values:
-            yield from makers(file, value, depth)
-    elif isinstance(node, ast.Call):
-        if node.func in file.flow.members or node.func in file.flow.symbols:
-            yield node.func
-    elif isinstance(node, ast.Attribute):
-        if node in file.flow.members:
-            yield node
-            yield from makers(file, node.value, depth)
-    elif isinstance(node, ast.Name) and depth:
-        bound = _bound_value(file, node)
-        if bound is not None:
-            yield from makers(file, bound, depth - 1)
-
-
-def _bound_value(file: File, node: ast.Name) -> ast.expr | None:
-    """What the nearest binding above a name, in its own function, binds it to."""
-    function = file.function(node)
-    above = [
-        one
-        for one in file.bound.get(node.id, ())
-        if file.function(one) is function and getattr(one, "lineno", 0) <= node.lineno
+def awaited(site: Site, left: Left) -> list[tuple[str, str]]:
+    """Kind and maker of each thing a site works on of which all makers stay legacy."""
+    return [
+        (_WORDS.get(fact.kind, fact.kind), maker)
+        for fact in _operands(site)
+        if fact.made and all(maker in left for maker in fact.made)
+        for maker in sorted(fact.made)
     ]
-    if not above:
-        return None
-    parent = file.parents[max(above, key=lambda one: getattr(one, "lineno", 0))]
-    match parent:
-        case ast.withitem():
-            return parent.context_expr
-        case ast.Assign() | ast.AnnAssign() | ast.NamedExpr():
-            return parent.value
-    return None
+
+
+def also_passed(site: Site, left: Left) -> list[tuple[str, str]]:
+    """Kind and maker of what stays legacy and comes to a site beside what is rewritten."""
+    return [
+        (_WORDS.get(fact.kind, fact.kind), maker)
+        for fact in _operands(site)
+        if not all(maker in left for maker in fact.made)
+        for maker in sorted(fact.made)
+        if maker in left
+    ]
+
+
+def place(maker: str, module: str) -> str:
+    """Where a maker is, as a reader of `module` would look for it."""
+    where, line, _ = maker.rsplit(":", 2)
+    return f"line {line}" if where == module else f"line {line} of {where}"
+
+
+def _operands(site: Site) -> Iterator[Fact]:
+    """What a site works on: the object whose member it is, and what it is called with."""
+    kinds = site.file.flow.kinds
+    if site.owner is not None and (owner := kinds.get(site.owner)) is not None:
+        yield owner
+    if site.call is not None:
+        for argument in site.call.args:
+            yield from _passed(site.file, argument)
+        for keyword in site.call.keywords:
+            yield from _passed(site.file, keyword.value)
+
+
+def _passed(file: File, node: ast.expr) -> Iterator[Fact]:
+    """The spans and the like in an argument, also as `[child_of(span)]`."""
+    fact = file.flow.kinds.get(node)
+    if fact is not None and fact.kind in _FOLLOWED:
+        yield fact
+    elif isinstance(node, ast.List | ast.Tuple):
+        for element in node.elts:
+            yield from _passed(file, element)
+    elif isinstance(node, ast.Call) and file.kind(node) == "reference":
+        for argument in node.args:
+            yield from _passed(file, argument)

@@ -95,10 +95,15 @@ def _strings(file: File) -> Iterator[Site]:
         parent = file.parents[node]
         if isinstance(parent, ast.Expr | ast.JoinedStr) or _in_annotation(file, node):
             continue
-        if (DOTTED.fullmatch(node.value) and _is_python_path(node.value)) or WIRE.fullmatch(
-            node.value
-        ):
+        if _is_legacy_text(file, node.value):
             yield Site(file, node, f'"{node.value}"')
+
+
+def _is_legacy_text(file: File, text: str) -> bool:
+    """Whether a string is a header of Jaeger's, or names something legacy as `mock.patch` does."""
+    if DOTTED.fullmatch(text):
+        return _is_python_path(text)
+    return bool(WIRE.fullmatch(text)) or ("." in text and file.flow.is_borrowed(text))
 
 
 def _is_python_path(text: str) -> bool:

@@ -65,7 +65,7 @@ def analyse_text(source: bytes, filename: str, settings: Settings) -> Analysis:
     files, hits = _discover(root, [root], settings.exclude, Analysis())
     hits.sources[path] = source
     loaded = project.load(root, sorted({*files, path}), hits, {path})
-    jobs = [job for job in _jobs(loaded, [path], result) if job.path == path]
+    jobs = _jobs(loaded, [path], result)
     _rewrite(jobs, settings, result, None)
     return result
 
@@ -150,17 +150,29 @@ def _kept(files: Sequence[str]) -> list[str]:
 
 
 def _jobs(loaded: project.Project, members: Sequence[str], result: Analysis) -> list[rewriting.Job]:
-    jobs = []
-    for name, source in loaded.sources.items():
+    """What to rewrite, and the other files whose tracers and the like it uses."""
+    jobs: dict[str, rewriting.Job] = {}
+    todo = [name for name in loaded.sources if _below(loaded.modules[name].path, members)]
+    asked = frozenset(todo)
+    while todo:
+        name = todo.pop()
         module = loaded.modules[name]
-        if not _below(module.path, members):
-            continue
         if name in loaded.problems:
-            result.problems.append(loaded.problems[name])
-            continue
-        facts = loaded.facts_for(name)
-        jobs.append(rewriting.Job(module.path, source, name, module.is_package, facts))
-    return jobs
+            if name in asked:
+                result.problems.append(loaded.problems[name])
+        elif name not in jobs:
+            jobs[name] = rewriting.Job(
+                module.path,
+                loaded.sources[name],
+                name,
+                module.is_package,
+                loaded.facts_for(name),
+                loaded.root,
+                name in asked,
+            )
+            makers = {rewriting.module_of(maker) for maker in jobs[name].makers}
+            todo += makers & loaded.sources.keys()
+    return list(jobs.values())
 
 
 def _writing_order(loaded: project.Project) -> list[str]:
@@ -183,11 +195,10 @@ def _writing_order(loaded: project.Project) -> list[str]:
 def _rewrite(
     jobs: list[rewriting.Job], settings: Settings, result: Analysis, progress: Progress | None
 ) -> None:
-    workers = rewriting.workers_for(jobs, settings.jobs)
     sources = {job.path: job.source for job in jobs}
     with _Clock(result.seconds, "rewrite"):
-        for done, outcome in enumerate(
-            rewriting.rewrite_all(jobs, settings.options(), workers=workers), start=1
+        for outcome in rewriting.settle(
+            jobs, settings.options(), wanted=settings.jobs, done=progress or (lambda *_: None)
         ):
             if problem := rewriting.as_problem(outcome):
                 result.problems.append(problem)
@@ -199,8 +210,6 @@ def _rewrite(
             if outcome.source is not None:
                 result.after[outcome.path] = outcome.source
                 result.sources[outcome.path] = sources[outcome.path]
-            if progress:
-                progress(done, len(jobs))
     result.findings = dict(sorted(result.findings.items()))
     result.after = dict(sorted(result.after.items()))
     result.problems.sort()

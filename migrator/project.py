@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import codemods
-from codemods import Fact, Facts, Unreadable
+from codemods import Fact, Facts, Unreadable, legacy
+from codemods.flow import CONFTEST
 from migrator import importers
 from migrator.discovery import Hits, search
 from migrator.module import SOURCE_FOLDER, Module, module_of
@@ -57,11 +58,17 @@ class Project:
     def facts_for(self, name: str) -> dict[str, Fact]:
         """The facts the module `name` can see, by the names it would write to reach them."""
         spelled = {**self.imports.get(name, {}), name: name}
-        return {
+        own = {written: Fact("name", written) for written in spelled if _is_own(written)}
+        return own | {
             written + tail: fact
             for written, module in spelled.items()
             for tail, fact in self.facts.get(module, {}).items()
         }
+
+
+def _is_own(imported: str) -> bool:
+    """Whether a module of the project has the name of a legacy library: the project is it."""
+    return legacy.is_legacy(imported) and imported.partition(".")[0] not in LEGACY
 
 
 def load(root: str, files: Iterable[str], hits: Hits, wanted: Collection[str]) -> Project:
@@ -137,15 +144,37 @@ def _round(project: Project, fresh: Iterable[str]) -> _News:
             project.problems[name] = Problem(module.path, str(error))
             continue
         _learn(project, name, said, news)
+    for name in sorted(news.addressed.union(fresh)):
+        _learn(project, name, _forwarded(project, name), news)
     return news
+
+
+def _forwarded(project: Project, name: str) -> dict[str, Fact]:
+    """What was said of the parameters of functions that a module only re-exports."""
+    facts = project.facts.get(name, {})
+    found = {}
+    for tail, fact in facts.items():
+        function, bracket, parameter = tail.partition("(")
+        if bracket and (target := facts.get(function)) is not None and target.kind == "name":
+            found[f"{target.detail}({parameter}"] = fact
+    return found
 
 
 def _learn(project: Project, name: str, said: Facts, news: _News) -> None:
     for written, fact in said.items():
         owner, tail = _owner(project, name, written)
         known = project.facts.setdefault(owner, {})
-        if known.get(tail) == fact or (owner != name and tail in known):
+        class_, bracket, parameter = tail.partition("(")
+        if bracket and known.get(class_, fact).kind == "class":  # re-exported, so not known as one
+            tail = f"{class_}.__init__({parameter}"
+        before = known.get(tail, fact)
+        if before.kind != fact.kind and owner != name:
             continue  # of two callers that disagree the first is heard, or it would never end
+        if before.kind == fact.kind:
+            detail = fact.detail if owner == name else before.detail
+            fact = Fact(fact.kind, detail, fact.made | before.made)
+        if known.get(tail) == fact:
+            continue
         known[tail] = fact
         if fact.kind not in STRUCTURE:
             project.legacy.setdefault(owner, set()).add(tail)
@@ -174,14 +203,23 @@ def _leads_to_legacy(project: Project, name: str, tail: str, fact: Fact) -> bool
 def _owner(project: Project, name: str, written: str) -> tuple[str, str]:
     """The module a fact is about, and the rest of its name, from how module `name` wrote it."""
     if _within(written, name):
-        return name, written[len(name) :]
+        return _inside(project, name, written[len(name) :])
     prefix = written
     while prefix:
         module = project.imports[name].get(prefix)
         if module is not None:
-            return module, written[len(prefix) :]
+            return _inside(project, module, written[len(prefix) :])
         prefix = prefix.rpartition(".")[0]
     return name, "." + written
+
+
+def _inside(project: Project, module: str, tail: str) -> tuple[str, str]:
+    """The submodule that a name in a package belongs to: packages re-export what is theirs."""
+    while True:
+        head, dot, rest = tail[1:].partition(".")
+        if not dot or f"{module}.{head}" not in project.modules:
+            return module, tail
+        module, tail = f"{module}.{head}", f".{rest}"
 
 
 def _imports(project: Project, name: str) -> Mapping[str, str]:
@@ -201,7 +239,15 @@ def _imports(project: Project, name: str) -> Mapping[str, str]:
             found = resolve(imported, module, project.modules)
             if found is not None:
                 known[imported] = found
+        if (conftest := _conftest(module, project.modules)) is not None:
+            known.setdefault(CONFTEST, conftest)
     return known
+
+
+def _conftest(module: Module, modules: Mapping[str, Module]) -> str | None:
+    """The nearest conftest.py, whose fixtures pytest passes to the functions of a module."""
+    places = (f"{folder}.{CONFTEST}".strip(".") for folder in _upwards(module.folder))
+    return next((place for place in places if place in modules and place != module.name), None)
 
 
 def resolve(imported: str, importer: Module, modules: Mapping[str, Module]) -> str | None:

@@ -7,13 +7,13 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import codemods
-from codemods import Fact, Finding, Options, Unreadable
+from codemods import Fact, Fate, Finding, Options, Unreadable
 from codemods.engine import compiles
 from codemods.registry import registered
 from migrator.problem import Problem
@@ -21,6 +21,7 @@ from migrator.suppression import suppressions, unused
 
 PAYS_FROM = 1_000_000  # bytes of hits; below, a second process costs more than it saves
 SECONDS_PER_FILE = 120
+MOST_ROUNDS = 10  # of files that wait for files; a longer chain is cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,20 @@ class Job:
     module: str
     is_package: bool
     facts: dict[str, Fact]
+    root: str = ""  # of its project; modules of two projects may have one name
+    asked: bool = True  # whether to rewrite it, or only to see what of it stays legacy
+    left: Mapping[str, Fate] = field(default_factory=dict)  # of other files, see `Rewrite.left`
+
+    @property
+    def makers(self) -> set[str]:
+        """The sites that made what this file has from others, see `Fact.made`."""
+        made = {maker for fact in self.facts.values() for maker in fact.made}
+        return {maker for maker in made if module_of(maker) != self.module}
+
+
+def module_of(maker: str) -> str:
+    """The module of a maker, see `Fact.made`."""
+    return maker.rsplit(":", 2)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
     problem: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)  # by rule
+    left: Mapping[str, Fate] = field(default_factory=dict)
 
 
 def rewrite_one(job: Job, options: Options) -> Outcome:
@@ -58,6 +74,7 @@ def rewrite_one(job: Job, options: Options) -> Outcome:
             is_package=job.is_package,
             facts=job.facts,
             options=options,
+            left=job.left,
         )
     except Unreadable as error:
         return Outcome(job.path, problem=str(error))
@@ -69,7 +86,9 @@ def rewrite_one(job: Job, options: Options) -> Outcome:
     findings = sorted(
         (*result.findings, *unused(asked, result.findings)), key=lambda f: (f.line, f.column)
     )
-    return Outcome(job.path, changed, tuple(findings), seconds=dict(result.seconds))
+    return Outcome(
+        job.path, changed, tuple(findings), seconds=dict(result.seconds), left=dict(result.left)
+    )
 
 
 BUG = "this is a defect of jaeger2otlp, please report it"
@@ -77,6 +96,48 @@ BUG = "this is a defect of jaeger2otlp, please report it"
 
 def _defect(error: Exception) -> str:
     return f"left as it was: {type(error).__name__}: {error}; {BUG}"
+
+
+def settle(
+    jobs: Sequence[Job], options: Options, *, wanted: int | None, done: Callable[[int, int], None]
+) -> Iterator[Outcome]:
+    """Rewrite every job, and those anew that use what another one turned out to leave legacy.
+
+    `wanted` is how many processes the user wants; `done` is told how many jobs of how many are
+    done. Outcomes of jobs that were not asked for are kept back.
+    """
+    outcomes: dict[str, Outcome] = {}
+    todo = list(jobs)
+    for _ in range(MOST_ROUNDS):
+        for outcome in rewrite_all(todo, options, workers=workers_for(todo, wanted)):
+            outcomes[outcome.path] = outcome
+            done(len(outcomes), len(jobs))
+        left = _left(jobs, outcomes)
+        latest = {job.path: job for job in todo}
+        jobs = [latest.get(job.path, job) for job in jobs]
+        found = {job.path: _left_for(job, left[job.root]) for job in jobs}
+        todo = [
+            replace(job, left=found[job.path]) for job in jobs if found[job.path] != dict(job.left)
+        ]
+        if not todo:
+            break
+    yield from (outcomes[job.path] for job in jobs if job.asked)
+
+
+def _left(jobs: Sequence[Job], outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Fate]]:
+    """What stays legacy in each project. Of a file with a problem that is everything."""
+    left: dict[str, dict[str, Fate]] = {job.root: {} for job in jobs}
+    broken = {(job.root, job.module) for job in jobs if outcomes[job.path].problem}
+    for job in jobs:
+        left[job.root].update(outcomes[job.path].left)
+        for maker in job.makers if broken else ():
+            if (job.root, module_of(maker)) in broken:
+                left[job.root][maker] = Fate.REPORTED
+    return left
+
+
+def _left_for(job: Job, left: Mapping[str, Fate]) -> dict[str, Fate]:
+    return {maker: left[maker] for maker in job.makers if maker in left} if left else {}
 
 
 def workers_for(jobs: Sequence[Job], wanted: int | None) -> int:

@@ -128,7 +128,9 @@ def dotted(site: Site) -> Report:
     parent = site.file.parents[site.node]
     patched = isinstance(parent, ast.Call) and "patch" in site.file.text(parent.func)
     return Report(
-        "a legacy name in a string, looked up at run time",
+        "a legacy name that another module imports, looked up at run time; it goes with the import"
+        if site.file.flow.is_borrowed(site.construct.strip('"'))
+        else "a legacy name in a string, looked up at run time",
         "Patch the name the rewritten module uses, or give it an in-memory exporter."
         if patched
         else "Put the name of the OpenTelemetry counterpart there.",

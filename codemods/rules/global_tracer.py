@@ -15,7 +15,8 @@ rule = define(
     safety=Safety.SAFE,
     explanation="""\
 `opentracing.tracer` and `opentracing.global_tracer()` become `trace.get_tracer(__name__)`. It may
-be taken at import time: until a provider is set it is a proxy. `set_global_tracer` of a tracer that
+be taken at import time: until a provider is set it is a proxy. The function itself, passed on to be
+called later, becomes a lambda. `set_global_tracer` of a tracer that
 `initialize_tracer` made says nothing new, since the provider is global already.
 """,
     examples=(
@@ -35,6 +36,9 @@ tracer = trace.get_tracer(__name__)
 )
 
 
+_PLACES = (ast.arguments, ast.keyword, ast.Call, ast.Assign, ast.Return, ast.Dict, ast.List)
+
+
 @rule.symbol("opentracing.tracer")
 def tracer(site: Site) -> Change:
     node = site.node
@@ -48,9 +52,24 @@ def tracer(site: Site) -> Change:
 def global_tracer(site: Site) -> Change:
     call = site.call
     if call is None:
-        raise CannotRewrite("the function is passed on without being called")
+        return _function(site)
     change = site.change("the module's tracer")
     return change.replace(call, _expression(site, change))
+
+
+def _function(site: Site) -> Change:
+    """`tracer=opentracing.global_tracer`, for whoever calls it later."""
+    parent = site.parent
+    around = site.file.parents[parent] if isinstance(parent, ast.keyword) else parent
+    if not isinstance(parent, _PLACES) or getattr(around, "func", None) in _legacy(site):
+        raise CannotRewrite("the function is passed on without being called")
+    change = site.change("a function that gives the module's tracer")
+    trace = change.use("opentelemetry", "trace")
+    return change.replace(site.node, f"lambda: {trace}.get_tracer(__name__)")
+
+
+def _legacy(site: Site) -> set[ast.AST]:
+    return site.file.flow.symbols.keys() | site.file.flow.members.keys()
 
 
 def _expression(site: Site, change: Change) -> str:
@@ -104,6 +123,8 @@ def _registered(site: Site, change: Change, statement: ast.stmt, value: ast.expr
     if isinstance(value, ast.Call):
         change.depends_on(value)
         return change.replace_statement(statement, value)
+    if file.kind(value) != "tracer":
+        raise CannotRewrite(f"what makes `{file.text(value)}` is not known here")
     return change.remove(statement)
 
 

@@ -75,6 +75,7 @@ def measure(name: str, commit: str, folder: Path, places: Places) -> Row:
     row = Row(name, commit)
     safe = analyse([str(folder)], DEFAULTS)
     unsafe = analyse([str(folder)], replace(DEFAULTS, unsafe=True))
+    adapters = {p.parent.name for p in folder.rglob("__init__.py")} - {"opentracing"}
     for path in sorted(p for p in folder.rglob("*.py") if p.is_file()):
         source = path.read_bytes()
         try:
@@ -82,10 +83,7 @@ def measure(name: str, commit: str, folder: Path, places: Places) -> Row:
         except (SyntaxError, ValueError):
             row.unparseable += b"opentracing" in source or b"jaeger_client" in source
             continue
-        own = set(path.relative_to(folder).parts) - {"opentracing"}
-        found = [
-            site for site in found if site.name.partition(".")[0] not in own
-        ]  # an adapter's own
+        found = [s for s in found if s.name.partition(".")[0] not in adapters]  # its own code
         if not found:
             continue
         row.files += 1

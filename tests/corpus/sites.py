@@ -64,6 +64,7 @@ def sites(source: bytes) -> list[Site]:
             own.add(node.name)
     if not found:
         return []
+    other |= {name for name, made_by in _fixtures(tree) if made_by in other}
     names = _Names(bound, other - bound.keys(), own)
     found.extend(_used(tree, names, frozenset()))
     return found
@@ -97,6 +98,19 @@ def _used(node: ast.AST, names: _Names, hidden: frozenset[str]) -> Iterator[Site
             return
     for child in ast.iter_child_nodes(node):
         yield from _used(child, names, hidden)
+
+
+def _fixtures(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """pytest's fixtures that return `Thing(...)`, each with the name of the thing."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and "fixture" in map(_last, node.decorator_list):
+            last = node.body[-1]
+            if isinstance(last, ast.Return) and isinstance(last.value, ast.Call):
+                yield node.name, _chain(last.value)[0]
+
+
+def _last(node: ast.expr) -> str:
+    return _chain(node)[-1]
 
 
 def _imported(
