@@ -80,7 +80,9 @@ class Flow:
     legacy instance the kind of the instance.
     """
 
-    def __init__(self, tree: ast.Module, *, module: str, is_package: bool, known: Facts) -> None:
+    def __init__(
+        self, tree: ast.Module, index: Index, *, module: str, is_package: bool, known: Facts
+    ) -> None:
         self.tree = tree
         self.module = module
         self.package = module if is_package else module.rpartition(".")[0]
@@ -99,7 +101,6 @@ class Flow:
         self._own_roots = set(module.split(".")) & legacy.ROOTS.keys() - {"opentracing"}
         self._own_roots |= {legacy.root(key) for key, fact in known.items() if fact == name(key)}
         self._wild = {key[key.index("?") :]: fact for key, fact in known.items() if "?" in key}
-        index = Index(tree)
         self._hints, self._outer = index.hints, index.outer
         self._imports_legacy = index.imports_legacy
         for _ in range(_ROUNDS):
@@ -107,6 +108,11 @@ class Flow:
             self._run()
             if all(self._look(key) == fact for key, fact in self._read.items()):
                 break  # whatever the walk relied on is still so
+
+    def holds_for(self, module: str, *, is_package: bool, known: Facts) -> bool:
+        """Whether a walk of the same tree in this light would find the same."""
+        package = module if is_package else module.rpartition(".")[0]
+        return (self.module, self.package, self.known) == (module, package, known)
 
     def kind(self, node: ast.AST) -> str:
         """The kind of an expression as one word, "" where it is nothing of ours."""

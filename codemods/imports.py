@@ -31,26 +31,31 @@ def edits(file: File, editor: Editor, changes: Sequence[Change]) -> list[Edit]:
 
 def _unused(file: File, editor: Editor) -> set[ast.alias]:
     """Legacy import aliases whose name no kept code uses."""
+    legacy_ones = {
+        alias: target
+        for alias, target in file.flow.imports.items()
+        if alias in file.parents and _is_legacy_import(file, alias, target)
+    }
+    names = {_bound(alias) for alias in legacy_ones}
     kept: set[str] = set()
     for node in file.nodes:
-        if isinstance(node, ast.Name) and editor.kept(file.source.span(node).start):
-            kept.add(node.id)
+        named = isinstance(node, ast.Name) and node.id in names
         quoted = isinstance(node, ast.Constant) and node in file.flow.symbols
-        if quoted and editor.kept(file.source.span(node).start):
+        if (named or quoted) and editor.kept(file.source.span(node).start):
             kept.update(re.findall(r"\w+", file.source.segment(node)))
-    exported = _exported(file)
+    kept |= _exported(file)
     gone = set()
-    for alias, target in file.flow.imports.items():
-        statement = file.parents.get(alias)
-        if statement is None or not _is_legacy_import(file, alias, target):
-            continue
-        bound = alias.asname or alias.name.partition(".")[0]
+    for alias, target in legacy_ones.items():
         if alias.name == "*":
             if not _star_used(file, editor, target):
                 gone.add(alias)
-        elif bound not in kept and bound not in exported and not _is_protected(file, statement):
+        elif _bound(alias) not in kept and not _is_protected(file, file.parents[alias]):
             gone.add(alias)
     return gone
+
+
+def _bound(alias: ast.alias) -> str:
+    return alias.asname or alias.name.partition(".")[0]
 
 
 def _is_legacy_import(file: File, alias: ast.alias, target: str) -> bool:

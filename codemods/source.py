@@ -19,6 +19,8 @@ MAX_BYTES = 5_000_000
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 Ranged = ast.AST
+_RANGED = (ast.expr, ast.stmt, ast.alias, ast.arg, ast.keyword, ast.excepthandler)
+_DECORATED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 # Fields of syntax nodes that hold no code: names, contexts and operators.
@@ -69,10 +71,12 @@ class Source:
         self.tree = _parse(self.text)
         self._starts = [0, *(match.end() for match in _NEWLINE.finditer(self.text))]
         self._ascii = self.text.isascii()
+        self._placed = sys.version_info >= (3, 12) or not _F_STRING.search(self.text)
 
     def place_f_string_fields(self) -> None:
         """Correct where `ast` puts what stands inside f-strings: needed before an edit only."""
-        if sys.version_info < (3, 12):
+        if not self._placed:
+            self._placed = True
             _place_f_string_fields(self)
 
     def encode(self, text: str) -> bytes:
@@ -107,16 +111,11 @@ class Source:
 
     def span(self, node: Ranged) -> Span:
         """Where a node stands, without the parentheses around it."""
-        assert isinstance(
-            node, ast.expr | ast.stmt | ast.alias | ast.arg | ast.keyword | ast.excepthandler
-        )
+        assert isinstance(node, _RANGED)
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         start = self.offset(node.lineno, node.col_offset)
-        if (
-            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            and node.decorator_list
-        ):
+        if isinstance(node, _DECORATED) and node.decorator_list:
             first = self.span(node.decorator_list[0]).start
             start = self.text.rindex("@", 0, first)
         return Span(start, self.offset(node.end_lineno, node.end_col_offset))
@@ -196,6 +195,7 @@ def _explain(error: SyntaxError, text: str) -> str:
 
 
 # Before Python 3.12 `ast` places what stands inside an f-string wrongly.
+_F_STRING = re.compile(r"[fF][rR]?['\"]")
 
 
 def _place_f_string_fields(source: Source) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -20,9 +19,12 @@ SKIPPED_FOLDERS = frozenset((
 ))
 # fmt: on
 VIRTUALENV_MARK = "pyvenv.cfg"
-LARGEST = 2_000_000  # bytes; libcst takes minutes and gigabytes beyond
+LARGEST = 2_000_000  # bytes; what is larger is taken for generated
+TOO_LARGE = f"too large to rewrite (more than {LARGEST / 1e6:g} MB); split it first"
 BLOCK = 1 << 20
 OVERLAP = 256  # longer than any needle
+# A file that became a pipe since the walk must not be waited for.
+FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 Predicate = Callable[[bytes], bool]
 
@@ -134,42 +136,29 @@ def search(files: Iterable[str], predicate: Predicate) -> Hits:
         if source is None:
             continue
         if len(source) > LARGEST:
-            size = f"{len(source) / 1e6:.1f} MB or more"
-            hits.problems.append(Problem(path, f"too large to rewrite ({size}); split it first"))
+            hits.problems.append(Problem(path, TOO_LARGE))
         else:
             hits.sources[path] = source
     return hits
 
 
-def read(path: str) -> bytes:
-    """The whole file. Raises OSError, also where `path` is no regular file."""
-    source = _read_if(path, lambda _: True)
-    assert source is not None
-    return source
-
-
 def _read_if(path: str, predicate: Predicate) -> bytes | None:
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    handle = os.open(path, FLAGS)
     try:
-        status = os.fstat(handle)
-        if status.st_size <= LARGEST and stat.S_ISREG(status.st_mode):
-            source = os.read(handle, status.st_size + 1)
-            return source if predicate(source) else None
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "not a regular file")
-        return _search_blocks(handle, predicate)
+        source = os.read(handle, LARGEST + 1)
+        if len(source) > LARGEST:
+            return _search_blocks(handle, source, predicate)
+        return source if predicate(source) else None
     finally:
         os.close(handle)
 
 
-def _search_blocks(handle: int, predicate: Predicate) -> bytes | None:
-    tail = b""
-    size = 0
-    found = False
-    while block := os.read(handle, BLOCK):
-        size += len(block)
-        found = found or predicate(tail + block)
-        if found and size > LARGEST:
-            return bytes(size)
-        tail = block[-OVERLAP:]
-    return bytes(size) if found else None
+def _search_blocks(handle: int, first: bytes, predicate: Predicate) -> bytes | None:
+    """The `first` block of a large file if any of its blocks is a hit."""
+    block = first
+    while not predicate(block):
+        more = os.read(handle, BLOCK)
+        if not more:
+            return None
+        block = block[-OVERLAP:] + more
+    return first

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import codemods
 from codemods import Fact, Facts, Unreadable, legacy
 from codemods.flow import CONFTEST
+from migrator import importers
 from migrator.discovery import Hits, search
+from migrator.module import SOURCE_FOLDER, Module, module_of
 from migrator.problem import Problem
 
 ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
-SOURCE_FOLDER = "src"
-PACKAGE = "__init__"
 LEGACY = frozenset(("jaeger_client", "opentelemetry", "opentracing"))
 STRUCTURE = frozenset(("", "class", "function", "instance", "name"))  # kinds that are not legacy
 MOST_ROUNDS = 20  # of facts; a chain of re-exports longer than this is cut off
@@ -36,31 +36,6 @@ def root_of(path: str) -> str:
             if os.path.exists(os.path.join(folder, mark)):
                 return folder
     return start
-
-
-@dataclass(frozen=True, slots=True)
-class Module:
-    """A file as a module. `name` is its path below the root with dots: unique in the project."""
-
-    path: str
-    name: str
-    is_package: bool
-
-    @property
-    def folder(self) -> str:
-        """The dotted name of the folder that holds the file."""
-        return self.name if self.is_package else self.name.rpartition(".")[0]
-
-
-def module_of(path: str, root: str) -> Module:
-    """The module that `path` below `root` is."""
-    if path.startswith(root.rstrip(os.sep) + os.sep):  # relpath is slow over ten thousand files
-        relative = path[len(root.rstrip(os.sep)) + 1 :]
-    else:
-        relative = os.path.relpath(path, root)
-    name = relative.rpartition(".")[0].replace(os.sep, ".") or relative
-    is_package = name.endswith("." + PACKAGE)
-    return Module(path, name.removesuffix("." + PACKAGE), is_package)
 
 
 @dataclass(slots=True)
@@ -110,16 +85,21 @@ def load(root: str, files: Iterable[str], hits: Hits, wanted: Collection[str]) -
         related = _related(project, {module_of(path, root).name for path in wanted})
         project.sources = {name: s for name, s in sources.items() if name in related}
     fresh = set(project.sources)
+    told: set[str] = set()
     for _ in range(MOST_ROUNDS):
         news = _round(project, fresh)
-        if not news.told:
-            break
-        fresh = _add_importers(project, news.told) | _add_addressed(project, news.addressed)
+        told |= news.told
+        fresh = _add_addressed(project, news.addressed)
         fresh.update(
             name
             for name in project.sources
             if not news.told.isdisjoint(_imports(project, name).values())
         )
+        if not fresh:  # only now, because it reads all files once more
+            fresh = _add_importers(project, told)
+            told.clear()
+        if not fresh:
+            break
     return project
 
 
@@ -307,31 +287,14 @@ def _within(name: str, module: str) -> bool:
     return name == module or name.startswith(module + ".")
 
 
-def _add_importers(project: Project, told: Iterable[str]) -> set[str]:
+def _add_importers(project: Project, told: set[str]) -> set[str]:
     """Read the files that may use what is known of `told`, and keep those that import it."""
-    targets = [target for name in told if (target := _target(project, name)).words]
-    if not targets:
-        return set()
-    folders = tuple({target.folder + os.sep for target in targets})
-    by_far: dict[bytes, list[_Target]] = {}
-    for target in targets:
-        if not codemods.is_candidate(target.far):  # else every file with that name is read already
-            by_far.setdefault(target.far, []).append(target)
-    near: dict[str, str] = {}
-    far: dict[str, str] = {}
-    for name, module in project.modules.items():
-        if name not in project.sources:
-            (near if module.path.startswith(folders) else far)[module.path] = name
-    hits = search(near, lambda source: any(target.may_be_near(source) for target in targets))
-    if by_far:
-        hits.sources |= search(far, lambda source: _may_be_far(source, by_far)).sources
-    names = near | far
-    wanted = set(told)
+    targets = {project.modules[name]: words for name in told if (words := _news_of(project, name))}
+    unread = (one for name, one in project.modules.items() if name not in project.sources)
     added = set()
-    for path, source in hits.sources.items():
-        name = names[path]
+    for name, source in importers.search(unread, targets).items():
         project.sources[name] = source
-        if wanted.isdisjoint(_imports(project, name).values()):
+        if told.isdisjoint(_imports(project, name).values()):
             del project.sources[name], project.imports[name]
             project.problems.pop(name, None)
         else:
@@ -339,37 +302,12 @@ def _add_importers(project: Project, told: Iterable[str]) -> set[str]:
     return added
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What the text of a module's importers must hold: its own name in the folder it lives in,
-    elsewhere the folder's name as well, and in any case a name that it newly binds."""
-
-    folder: str
-    near: bytes
-    far: bytes
-    words: tuple[bytes, ...]
-
-    def may_be_near(self, source: bytes) -> bool:
-        return self.near in source and any(word in source for word in self.words)
-
-
-def _may_be_far(source: bytes, by_far: Mapping[bytes, Sequence[_Target]]) -> bool:
-    for folder, targets in by_far.items():
-        if folder in source and any(target.may_be_near(source) for target in targets):
-            return True
-    return False
-
-
-def _target(project: Project, name: str) -> _Target:
-    module = project.modules[name]
-    folder = os.path.dirname(module.path)
-    outer = os.path.basename(folder)
-    own = "" if module.is_package else name.rpartition(".")[2]
-    far = own if outer == SOURCE_FOLDER else outer
-    fresh = project.words.get(name, set()) - project.sought.setdefault(name, set())
-    project.sought[name] |= fresh
-    words = tuple(word.encode() for word in fresh)
-    return _Target(folder, own.encode(), far.encode(), words)
+def _news_of(project: Project, name: str) -> set[str]:
+    """The words of a module that were not searched for before."""
+    sought = project.sought.setdefault(name, set())
+    fresh = project.words.get(name, set()) - sought
+    sought |= fresh
+    return fresh
 
 
 def _word(tail: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import multiprocessing
 import os
@@ -15,6 +14,8 @@ from typing import Any
 
 import codemods
 from codemods import Fact, Fate, Finding, Options, Unreadable
+from codemods.engine import compiles
+from codemods.registry import registered
 from migrator.problem import Problem
 from migrator.suppression import suppressions, unused
 
@@ -80,7 +81,7 @@ def rewrite_one(job: Job, options: Options) -> Outcome:
     except Exception as error:  # noqa: BLE001 - one file's defect must not end the run
         return Outcome(job.path, problem=_defect(error))
     changed = result.source if result.source != job.source else None
-    if changed is not None and _compiles(job.source) and not _compiles(changed):
+    if changed is not None and not compiles(changed) and compiles(job.source):
         return Outcome(job.path, problem=f"the rewrite would not compile, so it was dropped; {BUG}")
     findings = sorted(
         (*result.findings, *unused(asked, result.findings)), key=lambda f: (f.line, f.column)
@@ -95,14 +96,6 @@ BUG = "this is a defect of jaeger2otlp, please report it"
 
 def _defect(error: Exception) -> str:
     return f"left as it was: {type(error).__name__}: {error}; {BUG}"
-
-
-def _compiles(source: bytes) -> bool:
-    try:
-        ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
 
 
 def settle(
@@ -166,6 +159,7 @@ def rewrite_all(
     if "fork" not in multiprocessing.get_all_start_methods():
         yield from (rewrite_one(job, options) for job in jobs)
         return
+    registered()  # the rules, imported once and not by every process
     order = sorted(jobs, key=lambda job: len(job.source), reverse=True)
     pending = list(reversed(range(len(order))))
     pool: list[Worker] = []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.project import module_of, resolve, root_of
+from migrator.module import module_of
+from migrator.project import resolve, root_of
 
 
 def modules(*paths: str):
