@@ -15,7 +15,7 @@ from codemods.instrumenting import (
 )
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.site import CannotRewrite, Change, Report, Site
+from codemods.site import CannotRewrite, Change, File, Report, Site
 from codemods.source import Span
 
 rule = define(
@@ -28,7 +28,9 @@ rule = define(
 called `GET /route` instead of by the endpoint's name, and takes its attributes from OpenTelemetry's
 conventions. `@tracing.trace()` on a view goes, `tracing.get_span()` is the current span. Request
 attributes that were listed need a `request_hook` (held back, `--unsafe` leaves them out); a
-`FlaskTracing` that traces only decorated views, and `start_span_cb`, are reported.
+`FlaskTracing` that traces only decorated views, and `start_span_cb`, are reported. One that is
+passed on stays as a `FlaskInstrumentor`; where it does not go to a function of the project, whose
+uses of it are rewritten too, that needs `--unsafe`.
 """,
     examples=(
         (
@@ -106,7 +108,6 @@ def constructor(site: Site) -> Change | Report:
     if kept is None:
         lines = [(f"{instrumentor(change, 'flask')}.instrument_app(", app, ")")]
     else:
-        change.unsafe = f"whoever is given `{site.file.text(kept)}` asks it for the span only"
         lines = [
             (kept, f" = {instrumentor(change, 'flask')}"),
             (site.file.text(kept), ".instrument_app(", app, ")"),
@@ -149,9 +150,24 @@ def _depend_on_uses(
         parent = file.parents[node]
         if isinstance(parent, ast.Attribute):
             change.depends_on(parent)
-        else:
-            kept = target
+            continue
+        kept = target
+        if not _is_followed(file, node):
+            change.unsafe = f"whoever is given `{word}` asks it for the span only"
     return kept
+
+
+def _is_followed(file: File, node: ast.expr) -> bool:
+    """Whether it is given to a function of the project, whose uses of it are sites themselves."""
+    call = file.parents[node]
+    if isinstance(call, ast.keyword):
+        call = file.parents[call]
+    if not isinstance(call, ast.Call) or call.func is node:
+        return False
+    function = file.flow.kinds[call.func]
+    return function.kind == "name" and any(
+        file.flow.fact(key) is not None for key in (function.detail, f"{function.detail}()")
+    )
 
 
 @rule.member("flask_tracing", "trace")

@@ -16,9 +16,9 @@ rule = define(
     safety=Safety.SAFE,
     explanation="""\
 `client_hooks.requests.install_patches()` becomes `RequestsInstrumentor().instrument()`, and
-`install_patches([...])` one such line for each name. `install_all_patches()` patched whatever was
-installed; what that is the file does not say, so with `--unsafe` every instrumentation that is
-installed is turned on. `@traced_function` is `@tracer.start_as_current_span(name)`, which decorates
+`install_patches([...])` one such line for each name. `install_all_patches()` patched what was
+installed of ten libraries, so the instrumentations of these are turned on where they are installed;
+what is not in the requirements yet is not traced. `@traced_function` is `@tracer.start_as_current_span(name)`, which decorates
 coroutines too. The interceptors and the `before_request` helpers are reported.
 """,
     examples=(
@@ -105,17 +105,21 @@ def all_patches(site: Site) -> Change:
 
 
 def _everything(site: Site, statement: ast.stmt) -> Change:
-    """Turns on all installed instrumentations, which declare themselves as entry points."""
+    """Turns on what of these is installed; instrumentations declare themselves as entry points."""
+    if "entry_point" in site.file.bound:
+        raise CannotRewrite("the file has an entry_point of its own")
+    libraries = sorted(set(PATCHES.values()))
     change = site.change(
-        "turns on every installed instrumentation",
-        unsafe="every OpenTelemetry instrumentation that is installed is wanted",
-        advice=install(*sorted(set(PATCHES.values()) & INSTRUMENTORS.keys())),
+        "instruments what was patched, where its instrumentation is installed",
+        advice=install(*libraries),
     )
+    names = ", ".join(f'"{INSTRUMENTORS[library][0]}"' for library in libraries)
     points = change.use("importlib.metadata", "entry_points")
     return change.replace_statement(
         statement,
         f'for entry_point in {points}(group="opentelemetry_instrumentor"):',
-        "    entry_point.load()().instrument()",
+        f"    if entry_point.name in ({names}):",
+        "        entry_point.load()().instrument()",
     )
 
 

@@ -6,6 +6,10 @@ import pytest
 
 from tests.codemods.helpers import check, check_noop
 
+PATCHED = (
+    "botocore", "celery", "mysqlclient", "psycopg2", "redis", "requests", "sqlalchemy", "tornado",
+    "urllib",
+)  # fmt: skip
 HOOKS = "opentracing_instrumentation.client_hooks"
 
 
@@ -48,19 +52,24 @@ def test_patches_by_dotted_name() -> None:
     )
 
 
-def test_all_patches_need_unsafe() -> None:
-    before = f"from {HOOKS} import install_all_patches\n\ninstall_all_patches()\n"
-    check_noop(before)
+ALL = f"from {HOOKS} import install_all_patches\n\ninstall_all_patches()\n"
+
+
+def test_all_patches_are_the_instrumentations_of_what_was_patched() -> None:
     check(
-        before,
+        ALL,
         """\
         from importlib.metadata import entry_points
 
         for entry_point in entry_points(group="opentelemetry_instrumentor"):
-            entry_point.load()().instrument()
-        """,
-        unsafe=True,
+            if entry_point.name in (EACH):
+                entry_point.load()().instrument()
+        """.replace("EACH", ", ".join(f'"{name}"' for name in PATCHED)),
     )
+
+
+def test_all_patches_where_the_loop_would_take_a_name_of_the_file() -> None:
+    check_noop(f"{ALL}\nentry_point = 5\n")
 
 
 @pytest.mark.parametrize(

@@ -184,3 +184,25 @@ def test_a_project_that_is_an_adapter_is_not_legacy_to_its_own_tests(tmp_path):
     found = analyse([str(folder)], DEFAULTS)
     text = next(after for path, after in found.after.items() if "test_it" in path).decode()
     assert "init_tracing(trace.get_tracer(__name__))" in text
+
+
+FLASK = """\
+    from flask import Flask
+    from flask_opentracing import FlaskTracing
+    from lib import watch
+
+    app = Flask(__name__)
+    tracing = FlaskTracing(tracer, True, app)
+    watch(tracing)
+    """
+
+
+def test_an_extension_given_to_a_function_of_the_project_is_followed(tmp_path):
+    lib = "def watch(extension):\n    return extension.get_span()\n"
+    found = analyse([str(write(tmp_path, lib=lib, app=FLASK))], DEFAULTS)
+    assert changed(found) == {"lib", "app"}
+
+
+def test_an_extension_given_to_an_unknown_function_is_held_back(tmp_path):
+    found = analyse([str(write(tmp_path, app=FLASK))], DEFAULTS)
+    assert changed(found) == set()
