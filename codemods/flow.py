@@ -26,6 +26,7 @@ from codemods.index import Index
 from codemods.kinds import (
     FOREIGN,
     INSTANCES,
+    OPENTELEMETRY,
     OTHER,
     UNKNOWN,
     all_made,
@@ -759,8 +760,11 @@ class Flow:
             return self._given(node, kind, detail_of(owner, attr))
         if owner.kind == "instance":
             return self._instance_member(node, owner, attr)
+        if owner == OPENTELEMETRY and attr in legacy.TELLTALE:  # a call that was left
+            self.members[node] = Fact(legacy.TELLTALE[attr], "duck")
+            return UNKNOWN
         if owner.kind == "other":
-            return OTHER
+            return owner
         return self._unknown_member(node, owner, attr, scope)
 
     def _class_member(self, cls: str, attr: str) -> Fact | None:
@@ -832,10 +836,11 @@ class Flow:
                 return self._entered(args[0])
             self._learn_append(node, args, scope)
             if callee.kind == "" and self._is_legacy_start(node):
-                self.members[node.func] = Fact("tracer", "duck")
-                return self._given(node.func, legacy.METHODS[("tracer", node.func.attr)])
+                foreign = container == FOREIGN
+                self.members[node.func] = Fact("tracer", "foreign" if foreign else "duck")
+                return FOREIGN if foreign else self._given(node.func, legacy.METHODS[("tracer", node.func.attr)])
         if callee.kind == "other":
-            return OTHER
+            return callee
         if isinstance(node.func, ast.Name) and node.func.id in ("getattr", "next", "copy"):
             return self._builtin(node, args, scope)
         return UNKNOWN
@@ -879,7 +884,9 @@ class Flow:
             active = canonical.endswith(("get_current_span", "get_active_span"))
             detail = "active" if active else canonical
             return self._given(node.func, legacy.CALLS.get(canonical, ""), detail)
-        if qualified.partition(".")[0] in ("opentelemetry", *legacy.OTHER_TRACERS):
+        if qualified.partition(".")[0] == "opentelemetry":
+            return OPENTELEMETRY
+        if qualified.partition(".")[0] in legacy.OTHER_TRACERS:
             return OTHER
         found = self.fact(qualified)
         target = qualified

@@ -9,6 +9,7 @@ from codemods.model import Fact
 
 UNKNOWN = Fact("")
 OTHER = Fact("other")  # known not to be legacy
+OPENTELEMETRY = Fact("other", "opentelemetry")
 FOREIGN = Fact("foreign")  # made by a function of which nothing is known
 INSTANCES = frozenset(
     {*legacy.CALLS.values(), *legacy.ATTRIBUTES.values(), *legacy.METHODS.values(), "tracer"}

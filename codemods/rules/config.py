@@ -69,25 +69,19 @@ def config(site: Site) -> Change | Report | None:
     call = site.call
     if call is None:
         return None
-    change = _config(site, call)
-    target = _target(site.statement, call)
-    if change is not None and isinstance(target, ast.Name):  # what is no configuration any more
-        members = (site.file.parents[use] for use in _uses(site.file, target))
-        change.depends_on(*(one for one in members if one in site.file.flow.members))
-    return change
-
-
-def _config(site: Site, call: ast.Call) -> Change | None:
     change = site.change("the configuration becomes a provider")
     parent = site.parent
     if isinstance(parent, ast.Attribute) and parent.attr in _MAKERS:
         return None  # `Config(...).initialize_tracer()` is rewritten as one
+    statement = site.statement
+    target = _target(statement, call)
+    if isinstance(target, ast.Name) and (use := only_use(site.file, target)) is not None:
+        change.message = "what it says stands where the tracer is made"
+        return change.depends_on(use.func).remove(statement)
     try:
         plan = read_config(change, call)
     except BuiltAtRunTime:
         return _at_run_time(site, call)
-    statement = site.statement
-    target = _target(statement, call)
     name = _new_name(site.file, target)
     _finish(change, plan)
     if name is not None:
@@ -100,6 +94,30 @@ def _config(site: Site, call: ast.Call) -> Change | None:
     name = free_name(site.file, call, "provider", "tracer_provider")
     change.before(statement, *provider_lines(plan, name))
     return change.replace(call, name)
+
+
+def only_use(file: File, target: ast.Name) -> ast.Call | None:
+    """The one `config.create_tracer(...)` that a configuration is for, in its own block."""
+    others = [use for use in _uses(file, target) if use is not target]
+    made = [_create_tracer(file, use) for use in others]
+    call = next(filter(None, made), None)
+    if call is None or not _is_bound_once(file, target):
+        return None
+    inside = all(use in ast.walk(call) for use in others)
+    near = file.statement(call) in file.block(file.statement(target))
+    return call if inside and near else None
+
+
+def _is_bound_once(file: File, target: ast.Name) -> bool:
+    here = file.function(target)
+    return sum(file.function(one) is here for one in file.bound[target.id]) == 1
+
+
+def _create_tracer(file: File, use: ast.Name) -> ast.Call | None:
+    member = file.parents[use]
+    call = file.parents[member]
+    is_call = isinstance(member, ast.Attribute) and member.attr == "create_tracer"
+    return call if is_call and isinstance(call, ast.Call) else None
 
 
 def _at_run_time(site: Site, call: ast.Call) -> Change:
@@ -152,7 +170,7 @@ def _new_name(file: File, target: ast.expr | None) -> str | None:
         isinstance(parent := file.parents[use], ast.Attribute) and parent.attr in _MAKERS
         for use in others
     )
-    single = sum(file.function(one) is file.function(target) for one in file.bound[target.id]) == 1
+    single = _is_bound_once(file, target)
     module = isinstance(file.function(target), ast.Module)
     elsewhere = module and len(file.uses(target.id, file.source.tree)) != len(others) + 1
     if makers and single and not elsewhere:

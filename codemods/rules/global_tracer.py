@@ -123,6 +123,8 @@ def _registered(site: Site, change: Change, statement: ast.stmt, value: ast.expr
     if isinstance(value, ast.Call):
         change.depends_on(value)
         return change.replace_statement(statement, value)
+    if file.kind(value) != "tracer":
+        raise CannotRewrite(f"what makes `{file.text(value)}` is not known here")
     return change.remove(statement)
 
 

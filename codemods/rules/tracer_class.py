@@ -7,9 +7,10 @@ import ast
 from codemods.emit import rename_member
 from codemods.model import Safety
 from codemods.registry import define
+from codemods.rules.config import only_use
 from codemods.rules.types import known_type
-from codemods.setup import Plan, free_name, provider_lines, read_sampler_call
-from codemods.site import CannotRewrite, Change, Report, Site
+from codemods.setup import Plan, free_name, provider_lines, read_config, read_sampler_call
+from codemods.site import CannotRewrite, Change, File, Report, Site
 
 rule = define(
     code="JO102",
@@ -78,6 +79,41 @@ def tracer_class(site: Site) -> Change | Report | None:
     return change.replace(call, f"{name}.get_tracer(__name__)")
 
 
+@rule.member("config", "create_tracer")
+def create_tracer(site: Site) -> Change | Report:
+    """A configuration that is only made to give a tracer of its own."""
+    file, call, owner, statement = site.file, site.call, site.owner, site.statement
+    made = _only_for(file, owner, call)
+    if call is None or made is None or not isinstance(statement, ast.Assign | ast.Return):
+        raise CannotRewrite("the configuration is used for more than this tracer")
+    change = site.change("the tracer gets a provider of its own").depends_on(made.func)
+    plan = read_config(change, made)
+    for name, value in site.arguments("reporter", "sampler", "throttler").items():
+        if name == "sampler" and file.text(value) != f"{file.text(owner)}.sampler":
+            plan.sampler = ()
+            plan.notes.clear()
+        _read(plan, name, value)
+    name = free_name(file, call, "provider", "tracer_provider")
+    change.before(statement, *provider_lines(plan, name))
+    file.memo["provider", call] = name
+    return change.replace(call, f"{name}.get_tracer(__name__)")
+
+
+def _only_for(file: File, owner: ast.expr | None, call: ast.Call | None) -> ast.Call | None:
+    """The `Config(...)` that was bound to a name for this one call."""
+    if not isinstance(owner, ast.Name):
+        return None
+    for bound in file.bound.get(owner.id, ()):
+        parent = file.parents[bound]
+        if isinstance(bound, ast.Name) and only_use(file, bound) is call:
+            value = getattr(parent, "value", None)
+            is_config = isinstance(value, ast.Call) and (
+                file.symbol(value.func) == "jaeger_client.Config"
+            )
+            return value if is_config else None
+    return None
+
+
 def _read(plan: Plan, name: str, value: ast.expr) -> None:
     file = plan.change.file
     symbol = file.symbol(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
@@ -87,6 +123,8 @@ def _read(plan: Plan, name: str, value: ast.expr) -> None:
         plan.exporter = value
         if file.detail(value) != "jaeger_client.reporter.InMemoryReporter":
             plan.doubt(f"`{file.text(value)}` becomes an exporter")
+    elif name == "sampler" and isinstance(value, ast.Attribute) and file.kind(value) == "sampler":
+        return  # the configuration's own
     elif name == "sampler" and isinstance(value, ast.Call) and symbol:
         read_sampler_call(plan, value)
     elif name == "extra_codecs" and "B3Codec" in file.text(value):
@@ -104,8 +142,24 @@ def in_memory_reporter(site: Site) -> Change | Report | None:
     if site.call is None:
         return None
     change = site.change("the exporter that keeps spans in memory")
+    change.depends_on(*_given_to(site.file, site.call))
     module = "opentelemetry.sdk.trace.export.in_memory_span_exporter"
     return change.replace(site.call, f"{change.use(module, 'InMemorySpanExporter')}()")
+
+
+def _given_to(file: File, made: ast.Call) -> list[ast.expr]:
+    """The legacy functions that a reporter is passed to, which must take an exporter then."""
+    statement = file.statement(made)
+    bound = isinstance(statement, ast.Assign) and statement.value is made
+    texts = {file.text(target) for target in statement.targets} if bound else set()  # type: ignore[union-attr]
+    return [
+        call.func
+        for call in file.nodes
+        if isinstance(call, ast.Call)
+        and (call.func in file.flow.symbols or call.func in file.flow.members)
+        for value in (*call.args, *(keyword.value for keyword in call.keywords))
+        if value is made or (texts and file.text(value) in texts)
+    ]
 
 
 @rule.member("reporter", "get_spans")
