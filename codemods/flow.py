@@ -838,7 +838,11 @@ class Flow:
             if callee.kind == "" and self._is_legacy_start(node):
                 foreign = container == FOREIGN
                 self.members[node.func] = Fact("tracer", "foreign" if foreign else "duck")
-                return FOREIGN if foreign else self._given(node.func, legacy.METHODS[("tracer", node.func.attr)])
+                return (
+                    FOREIGN
+                    if foreign
+                    else self._given(node.func, legacy.METHODS[("tracer", node.func.attr)])
+                )
         if callee.kind == "other":
             return callee
         if isinstance(node.func, ast.Name) and node.func.id in ("getattr", "next", "copy"):
@@ -914,11 +918,11 @@ class Flow:
         self.expression(node.slice, scope)
         if owner.kind.startswith("[]"):
             return owner if isinstance(node.slice, ast.Slice) else element_of(owner)
-        if owner.kind == "tuple" and isinstance(node.slice, ast.Constant):
-            if isinstance(node.slice.value, int):
-                return part_of(owner, node.slice.value)
-        if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-            return self.fact(f"?[{node.slice.value}]") or UNKNOWN
+        key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        if owner.kind == "tuple" and isinstance(key, int):
+            return part_of(owner, key)
+        if isinstance(key, str):
+            return self.fact(f"?[{key}]") or UNKNOWN
         return UNKNOWN
 
     def _walrus(self, node: ast.NamedExpr, scope: Scope) -> Fact:

@@ -121,9 +121,8 @@ def part_of(value: Fact, index: int) -> Fact:
 
 
 def unpacked_as(value: Fact, count: int) -> list[Fact]:
-    if value.kind == "tuple":
-        if len(value.detail.split("|")) == count:
-            return [part_of(value, index) for index in range(count)]
+    if value.kind == "tuple" and len(value.detail.split("|")) == count:
+        return [part_of(value, index) for index in range(count)]
     if value.kind.startswith("[]"):
         return [element_of(value)] * count
     return [UNKNOWN] * count

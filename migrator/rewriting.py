@@ -110,8 +110,8 @@ def settle(
 ) -> Iterator[Outcome]:
     """Rewrite every job, and those anew that use what another one turned out to leave legacy.
 
-    `wanted` is how many processes the user wants; `done` is told how many jobs are done of how many.
-    Outcomes of jobs that were not asked for are kept back.
+    `wanted` is how many processes the user wants; `done` is told how many jobs of how many are
+    done. Outcomes of jobs that were not asked for are kept back.
     """
     outcomes: dict[str, Outcome] = {}
     todo = list(jobs)

@@ -7,7 +7,7 @@ import ast
 from codemods.edits import Part
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.site import CannotRewrite, Change, Site, tight
+from codemods.site import CannotRewrite, Change, File, Site, tight
 
 rule = define(
     code="JO501",
@@ -80,8 +80,12 @@ def tested(site: Site) -> Change:
         absent = isinstance(parent.ops[0], ast.Is | ast.Eq)
         around = file.parents[parent]
         text: tuple[Part, ...] = (f"{'not ' if absent else ''}", *valid)
-        if absent and not isinstance(
-            around, ast.If | ast.While | ast.Assert | ast.IfExp | ast.BoolOp
+        none = _may_be_none(file, node)
+        if none:
+            text = (node, " is None or " if absent else " is not None and ", *text)
+        if isinstance(around, ast.BoolOp if none else ()) or (
+            (absent or none)
+            and not isinstance(around, ast.If | ast.While | ast.Assert | ast.IfExp | ast.BoolOp)
         ):
             text = ("(", *text, ")")
         return change.replace(parent, *text)
@@ -91,6 +95,20 @@ def tested(site: Site) -> Change:
         if isinstance(parent.op, ast.Or):
             raise CannotRewrite("`or` gives the other value only if there is no span at all")
     return change.replace(node, *valid)
+
+
+def _may_be_none(file: File, node: ast.expr) -> bool:
+    """Whether a name holds what a function of the project gives, which may be no span at all."""
+    if not isinstance(node, ast.Name):
+        return False
+    known = file.flow.symbols.keys() | file.flow.members.keys()
+    return any(
+        isinstance(parent := file.parents[bound], ast.Assign)
+        and isinstance(parent.value, ast.Call)
+        and parent.value.func not in known
+        for bound in file.bound.get(node.id, ())
+        if file.function(bound) is file.function(node)
+    )
 
 
 def _is_condition(site: Site, node: ast.AST) -> bool:

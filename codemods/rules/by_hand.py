@@ -127,10 +127,9 @@ def logger(site: Site) -> Report:
 def dotted(site: Site) -> Report:
     parent = site.file.parents[site.node]
     patched = isinstance(parent, ast.Call) and "patch" in site.file.text(parent.func)
-    assert isinstance(site.node, ast.Constant)
     return Report(
         "a legacy name that another module imports, looked up at run time; it goes with the import"
-        if site.file.flow.is_borrowed(site.node.value)
+        if site.file.flow.is_borrowed(site.construct.strip('"'))
         else "a legacy name in a string, looked up at run time",
         "Patch the name the rewritten module uses, or give it an in-memory exporter."
         if patched

@@ -75,9 +75,9 @@ def config(site: Site) -> Change | Report | None:
         return None  # `Config(...).initialize_tracer()` is rewritten as one
     statement = site.statement
     target = _target(statement, call)
-    if isinstance(target, ast.Name) and (use := only_use(site.file, target)) is not None:
+    if isinstance(target, ast.Name) and (maker := only_use(site.file, target)) is not None:
         change.message = "what it says stands where the tracer is made"
-        return change.depends_on(use.func).remove(statement)
+        return change.depends_on(maker.func).remove(statement)
     try:
         plan = read_config(change, call)
     except BuiltAtRunTime:

@@ -9,7 +9,14 @@ from codemods.model import Safety
 from codemods.registry import define
 from codemods.rules.config import only_use
 from codemods.rules.types import known_type
-from codemods.setup import Plan, free_name, provider_lines, read_config, read_sampler_call
+from codemods.setup import (
+    SAMPLING,
+    Plan,
+    free_name,
+    provider_lines,
+    read_config,
+    read_sampler_call,
+)
 from codemods.site import CannotRewrite, Change, File, Report, Site
 
 rule = define(
@@ -58,6 +65,9 @@ _UNNEEDED = frozenset({"one_span_per_rpc", "metrics", "metrics_factory", "genera
                        "throttler", "max_traceback_length", "debug_id_header"})  # fmt: skip
 
 
+_STATEMENTS = (ast.Assign, ast.Return)
+
+
 @rule.symbol("jaeger_client.Tracer")
 def tracer_class(site: Site) -> Change | Report | None:
     call = site.call
@@ -84,14 +94,14 @@ def create_tracer(site: Site) -> Change | Report:
     """A configuration that is only made to give a tracer of its own."""
     file, call, owner, statement = site.file, site.call, site.owner, site.statement
     made = _only_for(file, owner, call)
-    if call is None or made is None or not isinstance(statement, ast.Assign | ast.Return):
+    if call is None or owner is None or made is None or not isinstance(statement, _STATEMENTS):
         raise CannotRewrite("the configuration is used for more than this tracer")
     change = site.change("the tracer gets a provider of its own").depends_on(made.func)
     plan = read_config(change, made)
     for name, value in site.arguments("reporter", "sampler", "throttler").items():
         if name == "sampler" and file.text(value) != f"{file.text(owner)}.sampler":
-            plan.sampler = ()
-            plan.notes.clear()
+            plan.sampler, plan.notes = (), []  # what the configuration said of it is not asked
+            change.imports = {one for one in change.imports if one[0] != SAMPLING}
         _read(plan, name, value)
     name = free_name(file, call, "provider", "tracer_provider")
     change.before(statement, *provider_lines(plan, name))
@@ -150,8 +160,9 @@ def in_memory_reporter(site: Site) -> Change | Report | None:
 def _given_to(file: File, made: ast.Call) -> list[ast.expr]:
     """The legacy functions that a reporter is passed to, which must take an exporter then."""
     statement = file.statement(made)
-    bound = isinstance(statement, ast.Assign) and statement.value is made
-    texts = {file.text(target) for target in statement.targets} if bound else set()  # type: ignore[union-attr]
+    texts = set()
+    if isinstance(statement, ast.Assign) and statement.value is made:
+        texts = {file.text(target) for target in statement.targets}
     return [
         call.func
         for call in file.nodes

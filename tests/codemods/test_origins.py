@@ -1,0 +1,288 @@
+"""What is done with a tracer, span or context waits for what makes it."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+
+from codemods import Fate
+from tests.codemods.helpers import check, check_noop, check_untouched, left, run
+
+MOCK = "from opentracing.mocktracer import MockTracer\n\n\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def tracer():\n    return MockTracer()\n\n\ntracer().start_span('a').set_tag('b', 1)\n",
+        "def work(t):\n    t.start_span('a').finish()\n\n\nwork(MockTracer())\n",
+        "def work(*, t=MockTracer()):\n    t.start_span('a').finish()\n",
+        "def work(make=MockTracer):\n    make().start_span('a').finish()\n",
+        "def work(make):\n    make().start_span('a').finish()\n\n\nwork(MockTracer)\n",
+        "t = choose(MockTracer()) or MockTracer()\nt.start_span('a').finish()\n",
+        "class A:\n    def __init__(self):\n        self.t = x = MockTracer()\n\n"
+        "    def f(self):\n        with self.t.start_active_span('a') as scope:\n"
+        "            scope.span.log_kv({'event': 'b'})\n",
+        "t = None\n\n\ndef init():\n    global t\n    t = x = MockTracer()\n\n\n"
+        "def f():\n    with t.start_active_span('a'):\n        pass\n",
+        "def work(*tracers):\n    pass\n\n\nall_of = [MockTracer()]\n"
+        "for t in all_of:\n    t.start_span('a').finish()\n",
+    ],
+    ids=[
+        "result",
+        "parameter",
+        "default",
+        "class",
+        "passed-class",
+        "either",
+        "attribute",
+        "global",
+        "container",
+    ],
+)
+def test_a_tracer_whose_maker_is_reported_keeps_its_calls(body: str) -> None:
+    result = check_noop(MOCK + body)
+    assert any("stays OpenTracing's" in finding.message for finding in result.findings)
+
+
+@pytest.mark.parametrize("decorator", ["@pytest.fixture", "@pytest.fixture(scope='module')"])
+@pytest.mark.parametrize("gives", ["return MockTracer()", "yield MockTracer()"])
+def test_a_test_waits_for_the_fixture_that_makes_its_tracer(decorator: str, gives: str) -> None:
+    result = check_noop(
+        f"import pytest\n{MOCK}{decorator}\ndef tracer():\n    {gives}\n\n\n"
+        "def test_work(tracer):\n    with tracer.start_active_span('a'):\n        pass\n"
+    )
+    assert "11: opentracing.Tracer.start_active_span" in left(result)
+
+
+def test_a_test_whose_fixture_makes_something_unknown_is_reported() -> None:
+    check_noop("""\
+        import opentracing
+        import pytest
+        from app import Backend
+
+
+        @pytest.fixture
+        def backend():
+            return Backend(opentracing)
+
+
+        def test_work(backend):
+            with backend.start_active_span("a"):
+                pass
+        """)
+
+
+def test_a_class_derived_from_a_tracer_keeps_its_calls_in_other_functions() -> None:
+    result = run(
+        dedent("""\
+        import opentracing
+
+
+        class Mine(opentracing.Tracer):
+            pass
+
+
+        def work(tracer: opentracing.Tracer):
+            with tracer.start_active_span("a"):
+                pass
+
+
+        work(Mine())
+        """)
+    )
+    assert b"start_active_span" in result.source
+
+
+def test_what_waits_for_a_set_up_that_is_held_back_is_held_back_with_it() -> None:
+    before = dedent("""\
+        from jaeger_client import Config
+
+        config = Config({"sampler": {"type": "const", "param": 1}, "strange": 1}, service_name="a")
+        tracer = config.new_tracer()
+
+
+        def work():
+            with tracer.start_active_span("a") as scope:
+                scope.span.set_tag("b", "c")
+        """)
+    result = check_noop(before)
+    fates = {f.fate for f in result.findings if f.line > 1}
+    assert fates == {Fate.HELD}
+    assert b'span.set_attribute("b", "c")' in run(before, unsafe=True).source
+
+
+def test_a_function_also_given_a_tracer_that_stays_is_rewritten_and_says_so() -> None:
+    result = run(
+        dedent("""\
+        import opentracing
+        from opentracing.mocktracer import MockTracer
+
+
+        def work(tracer):
+            with tracer.start_active_span("a"):
+                pass
+
+
+        work(opentracing.global_tracer())
+        work(MockTracer())
+        """)
+    )
+    start = next(f for f in result.findings if f.construct.endswith("start_active_span"))
+    assert start.fate is Fate.REWRITTEN
+    assert start.advice == "The tracer made in line 11 comes here too: rewrite that by hand."
+
+
+def test_a_call_waits_for_the_span_it_is_given() -> None:
+    result = check_noop(
+        MOCK + "def parent():\n    return MockTracer().start_span('a')\n\n\n"
+        "def work(tracer):\n    return tracer.start_span('b', child_of=parent())\n"
+    )
+    assert "9: opentracing.Tracer.start_span" in left(result)
+
+
+def test_the_current_span_asked_of_the_scope_manager_waits_for_the_tracer() -> None:
+    check_noop(
+        MOCK + "def tracer():\n    return MockTracer()\n\n\n"
+        "def current():\n    return tracer().scope_manager.active\n"
+    )
+
+
+def test_a_tracer_of_unknown_origin_is_rewritten() -> None:
+    check(
+        "import opentracing\n\n\ndef work(tracer):\n"
+        "    return tracer.start_span(operation_name='a')\n",
+        "\ndef work(tracer):\n    return tracer.start_span('a')\n",
+    )
+
+
+def test_a_rule_that_is_not_selected_holds_nothing_back() -> None:
+    result = run(
+        "import opentracing\n\nwith opentracing.tracer.start_active_span('a'):\n    pass\n",
+        select=frozenset({"JO201"}),
+    )
+    assert b"start_as_current_span" in result.source
+
+
+def test_a_maker_that_a_comment_keeps_holds_its_users_back() -> None:
+    check_noop(
+        "import opentracing\n\ntracer = opentracing.global_tracer()\n"
+        "with tracer.start_active_span('a'):\n    pass\n",
+        suppressed=frozenset({(3, "")}),
+    )
+
+
+@pytest.mark.parametrize("place", ["def f(make={}):\n    make()", "f({})", "f(a={})", "g = [{}]"])
+def test_global_tracer_passed_on_uncalled_becomes_a_lambda(place: str) -> None:
+    imports = "import opentracing\n\n", "from opentelemetry import trace\n\n"
+    check(
+        imports[0] + place.format("opentracing.global_tracer") + "\n",
+        imports[1] + place.format("lambda: trace.get_tracer(__name__)") + "\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "make = other or opentracing.global_tracer\n",
+        "assert opentracing.global_tracer is mine\n",
+        "opentracing.set_global_tracer(opentracing.global_tracer)\n",
+    ],
+)
+def test_global_tracer_uncalled_elsewhere_is_reported(text: str) -> None:
+    check_noop(f"import opentracing\n\n{text}")
+
+
+def test_the_global_tracer_set_to_something_unknown_is_reported() -> None:
+    check_noop("import opentracing\nfrom app import made\n\nopentracing.set_global_tracer(made)\n")
+
+
+def test_a_legacy_call_left_on_an_opentelemetry_tracer_is_still_seen() -> None:
+    result = check_noop("""\
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+        tracer.start_active_span("a", references=made())
+        """)
+    assert left(result) == ["4: opentracing.Tracer.start_active_span"]
+
+
+def test_create_tracer_of_a_configuration_made_for_it() -> None:
+    check(
+        """\
+        from jaeger_client import Config, ConstSampler
+        from jaeger_client.reporter import InMemoryReporter
+
+
+        def setup():
+            config = Config(config={}, service_name="a")
+            reporter = InMemoryReporter()
+            tracer = config.create_tracer(sampler=ConstSampler(True), reporter=reporter)
+            tracer.start_span("b").finish()
+            return reporter.get_spans()
+        """,
+        """\
+        from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+
+        def setup():
+            reporter = InMemorySpanExporter()
+            provider = TracerProvider(resource=Resource.create({SERVICE_NAME: "a"}))
+            provider.add_span_processor(SimpleSpanProcessor(reporter))
+            tracer = provider.get_tracer(__name__)
+            tracer.start_span("b").end()
+            return reporter.get_finished_spans()
+        """,
+    )
+
+
+def test_a_reporter_given_to_a_tracer_that_stays_stays() -> None:
+    check_noop("""\
+        from jaeger_client import Config
+        from jaeger_client.reporter import InMemoryReporter
+
+
+        def setup(config: Config):
+            reporter = InMemoryReporter()
+            tracer = config.create_tracer(reporter, config.sampler)
+            return reporter.get_spans()
+        """)
+
+
+def test_plain_opentelemetry_is_not_touched() -> None:
+    check_untouched("""\
+        from opentelemetry import trace
+
+        with trace.get_tracer(__name__).start_as_current_span("a") as span:
+            span.set_attribute("b", 1)
+        """)
+
+
+def test_a_span_that_a_function_of_the_project_gives_may_be_none() -> None:
+    result = run(
+        dedent("""\
+        import opentracing
+
+
+        def find(record):
+            span = None
+            if record:
+                span = opentracing.tracer.active_span
+            return span
+
+
+        def work(record):
+            span = find(record)
+            if span is None:
+                return
+            if span is not None and record:
+                span.set_tag("a", "b")
+        """)
+    )
+    text = result.source.decode()
+    assert "if span is None or not span.get_span_context().is_valid:" in text
+    assert "if (span is not None and span.get_span_context().is_valid) and record:" in text

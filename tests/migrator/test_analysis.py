@@ -1,0 +1,186 @@
+"""Files of one project decided together: what stays legacy in one holds its users back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from codemods import Fate
+from migrator.analysis import Analysis, analyse, analyse_text
+from migrator.settings import DEFAULTS
+
+HELPER = """\
+    from opentracing.mocktracer import MockTracer
+
+    def make():
+        return MockTracer()
+    """
+CONFTEST = """\
+    import pytest
+    from opentracing.mocktracer import MockTracer
+
+    @pytest.fixture
+    def tracer():
+        yield MockTracer()
+    """
+SETUP = """\
+    from jaeger_client import Config
+
+    def make():
+        config = Config({"sampler": {"type": "const", "param": 1}, "strange": 1}, service_name="a")
+        return config.new_tracer()
+    """
+WORK = """\
+    class Worker:
+        def __init__(self, tracer):
+            self.tracer = tracer
+
+        def work(self):
+            with self.tracer.start_active_span("a") as scope:
+                scope.span.log_kv({"event": "b"})
+    """
+
+
+def write(folder: Path, **files: str) -> Path:
+    """A project; `lib_init` stands for `lib/__init__.py`, `lib_work` for `lib/work.py`."""
+    (folder / ".git").mkdir()
+    for name, text in files.items():
+        name = re.sub("^(lib|t|redis_opentracing)_", r"\1/", name).replace("/init", "/__init__")
+        path = folder / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(dedent(text))
+    return folder
+
+
+def changed(analysis: Analysis) -> set[str]:
+    return {Path(path).stem for path in analysis.after}
+
+
+def messages(analysis: Analysis, name: str) -> list[str]:
+    """What is left in a file, as "line: message"."""
+    return [
+        f"{finding.line}: {finding.message}"
+        for path, findings in analysis.findings.items()
+        for finding in findings
+        if Path(path).stem == name and finding.fate is not Fate.REWRITTEN
+    ]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "from helper import make\n\nmake().start_span('a').log_kv({})\n",
+        "import helper\n\ntracer = helper.make()\ntracer.start_span('a').log_kv({})\n",
+        "from helper import make as m\n\n\ndef f():\n    m().start_span('a').log_kv({})\n",
+    ],
+    ids=["call", "module", "function"],
+)
+def test_a_tracer_made_in_a_module_that_keeps_it_is_used_as_before(tmp_path, use):
+    found = analyse([str(write(tmp_path, helper=HELPER, use=use))], DEFAULTS)
+    assert changed(found) == set()
+    assert "line 4 of helper stays OpenTracing's" in " ".join(messages(found, "use"))
+
+
+def test_a_tracer_passed_to_a_class_of_another_module_holds_its_methods_back(tmp_path):
+    main = "from helper import make\nfrom work import Worker\n\nWorker(make()).work()\n"
+    found = analyse([str(write(tmp_path, helper=HELPER, work=WORK, main=main))], DEFAULTS)
+    assert changed(found) == set()
+    assert "6: the tracer made in line 4 of helper stays" in messages(found, "work")[0]
+
+
+def test_it_is_found_through_a_package_that_re_exports_the_class(tmp_path):
+    folder = write(
+        tmp_path,
+        helper=HELPER,
+        lib_work=WORK,
+        lib_init="from lib.work import Worker\n",
+        main="from helper import make\nfrom lib import Worker\n\nWorker(make()).work()\n",
+    )
+    found = analyse([str(folder)], DEFAULTS)
+    assert changed(found) == set()
+    assert "6: the tracer made in line 4 of helper stays" in messages(found, "work")[0]
+
+
+def test_a_chain_of_files_waits_for_the_first(tmp_path):
+    folder = write(
+        tmp_path,
+        helper=HELPER,
+        second="from helper import make\n\ndef span():\n    return make().start_span('a')\n",
+        third="from second import span\n\ndef context():\n    return span().context\n",
+        fourth="from third import context\nimport opentracing\n\n"
+        "opentracing.tracer.start_span('b', child_of=context())\n",
+    )
+    found = analyse([str(folder)], DEFAULTS)
+    assert "4: the span made in line 4 of second stays" in messages(found, "third")[0]
+    assert "4: the context made in line 4 of third stays" in " ".join(messages(found, "fourth"))
+
+
+def test_fixtures_of_conftest_hold_the_tests_back(tmp_path):
+    test = """\
+        def test_work(tracer):
+            with tracer.start_active_span("a"):
+                pass
+        """
+    found = analyse([str(write(tmp_path, t_conftest=CONFTEST, t_test_work=test))], DEFAULTS)
+    assert changed(found) == set()
+    assert "2: the tracer made in line 6 of t.conftest" in messages(found, "test_work")[0]
+
+
+def test_what_uses_a_set_up_that_is_held_back_is_held_back_and_applied_with_it(tmp_path):
+    use = "from setup import make\n\nmake().start_span('a').log_kv({'event': 'b'})\n"
+    folder = str(write(tmp_path, setup=SETUP, use=use))
+    found = analyse([folder], DEFAULTS)
+    assert changed(found) == set()
+    assert {f.fate for path, fs in found.findings.items() for f in fs if f.line > 1} == {Fate.HELD}
+    assert changed(analyse([folder], replace(DEFAULTS, unsafe=True))) == {"setup", "use"}
+
+
+def test_one_file_alone_waits_for_makers_in_the_others(tmp_path):
+    use = "from helper import make\n\nmake().start_span('a').log_kv({})\n"
+    folder = write(tmp_path, helper=HELPER, use=use)
+    found = analyse([str(folder / "use.py")], DEFAULTS)
+    assert changed(found) == set()
+    assert [Path(path).stem for path in found.findings] == ["use"]
+    assert not analyse_text(use.encode(), str(folder / "use.py"), DEFAULTS).after
+
+
+def test_a_function_also_given_a_rewritten_tracer_is_rewritten(tmp_path):
+    main = "import opentracing\nfrom work import Worker\n\nWorker(opentracing.tracer).work()\n"
+    test = "from helper import make\nfrom work import Worker\n\nWorker(make()).work()\n"
+    folder = write(tmp_path, helper=HELPER, work=WORK, main=main, test_work=test)
+    found = analyse([str(folder)], DEFAULTS)
+    assert changed(found) == {"main", "work"}
+    advice = [f.advice for path, fs in found.findings.items() if "work.py" in path for f in fs]
+    assert any("line 4 of helper comes here too" in one for one in advice)
+
+
+def test_the_global_tracer_waits_for_no_set_up(tmp_path):
+    use = "import opentracing\n\nopentracing.global_tracer().start_span('a').finish()\n"
+    assert "use" in changed(analyse([str(write(tmp_path, setup=SETUP, use=use))], DEFAULTS))
+
+
+def test_a_string_that_names_what_another_module_imports_is_reported(tmp_path):
+    folder = write(
+        tmp_path,
+        app="from opentracing import global_tracer\n\nspan = global_tracer().start_span('a')\n",
+        test_app="import app\nimport opentracing\n\n\ndef test(mocker):\n"
+        "    mocker.patch('app.global_tracer')\n",
+    )
+    found = analyse([str(folder)], DEFAULTS)
+    assert "6: a legacy name that another module imports" in messages(found, "test_app")[0]
+
+
+def test_a_project_that_is_an_adapter_is_not_legacy_to_its_own_tests(tmp_path):
+    folder = write(
+        tmp_path,
+        redis_opentracing_init="import opentracing\n\ndef init_tracing(tracer):\n    pass\n",
+        test_it="import opentracing\nfrom redis_opentracing import init_tracing\n\n"
+        "init_tracing(opentracing.global_tracer())\n",
+    )
+    found = analyse([str(folder)], DEFAULTS)
+    text = next(after for path, after in found.after.items() if "test_it" in path).decode()
+    assert "init_tracing(trace.get_tracer(__name__))" in text
