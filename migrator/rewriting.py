@@ -124,7 +124,9 @@ def settle(
         jobs = [latest.get(job.path, job) for job in jobs]
         found = {job.path: _left_for(job, left[job.root]) for job in jobs}
         todo = [
-            replace(job, left=found[job.path]) for job in jobs if found[job.path] != dict(job.left)
+            replace(job, left=found[job.path])
+            for job in jobs
+            if outcomes[job.path].findings and found[job.path] != dict(job.left)
         ]
         if not todo:
             break

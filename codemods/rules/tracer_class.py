@@ -26,7 +26,8 @@ rule = define(
     safety=Safety.SAFE,
     explanation="""\
 A tracer made by hand from reporter and sampler becomes a provider of its own that is not made
-global; so does `config.create_tracer(...)` where the configuration is made for nothing else. A `NullReporter` means that nothing is exported, which is a provider without a processor; a
+global; so does `config.create_tracer(...)` where the configuration is made for nothing
+else. A `NullReporter` means that nothing is exported, which is a provider without a processor; a
 `B3Codec` means B3 headers. `one_span_per_rpc` has no counterpart: client and server each have
 their span.
 """,
