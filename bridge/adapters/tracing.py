@@ -7,7 +7,8 @@ A call's span names the operation, keeps its status unset unless the call fails,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from contextvars import Token
 from importlib import metadata
 from types import TracebackType
@@ -124,6 +125,18 @@ class Call:
         carrier: dict[str, str] = {}
         self.inject(carrier)
         return tuple(carrier.items())
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Calls inside are spans below this one, if it is one; else they are suppressed."""
+        if not self.span.get_span_context().is_valid:
+            yield
+            return
+        token = context_api.attach(trace.set_span_in_context(self.span, Context()))
+        try:
+            yield
+        finally:
+            context_api.detach(token)
 
     def set(self, name: str, value: AttributeValue) -> None:
         self._found[name] = value

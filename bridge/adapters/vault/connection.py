@@ -260,7 +260,9 @@ class _TracedAdapter(JSONAdapter):  # type: ignore[misc]
         except VaultError as error:
             if current.operation == LOGIN_OPERATION or not self._token_is_dead(error, current):
                 raise
-        if not self._connection.login_again(token):
+        with current.call.showing():
+            is_new = self._connection.login_again(token)
+        if not is_new:
             raise Unauthenticated(current.operation, code="403")
         return self._once(current, method, url, *args, **kwargs)
 

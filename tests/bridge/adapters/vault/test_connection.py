@@ -66,13 +66,16 @@ def test_a_token_outlives_its_longest_life_by_a_new_login(
 
 
 def test_a_revoked_token_is_replaced_within_the_call(
-    bao: OpenBao, app_role: AppRole, connect: Connect
+    bao: OpenBao, app_role: AppRole, connect: Connect, telemetry: Telemetry
 ) -> None:
     connection = connect(bao, auth=app_role)
     store = SecretStore(connection)
     store.write("approle/b", {"x": "1"})
     bao.root().auth.token.revoke(connection.client.token)
     assert store.read("approle/b")["x"] == "1"
+    (read,) = telemetry.spans("read secret")
+    *_, login = telemetry.spans("login auth/approle")
+    assert login.parent == read.context
 
 
 def test_a_given_token_that_expired_is_unauthenticated(bao: OpenBao, connect: Connect) -> None:
