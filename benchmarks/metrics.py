@@ -321,6 +321,7 @@ def ways_out(kind: str) -> None:
             "public without _created": without_created(made.public()),
             "collect without _created": without_created(lambda m=made: list(m.registry.collect())),
             "walk": made.walk(),
+            "walk without _created": without_created(made.walk()),
         }
         found = ratios(pushes, "OpenTelemetry", rounds)
         goals = (0.3, 0.1) if kind == "counter" and series == 10_000 else (None, None)
@@ -332,6 +333,7 @@ def ways_out(kind: str) -> None:
         say("the same push with _created", found["public"])
         say("the same with _created and an exemplar on each", with_["public, all with exemplars"])
         say(f"{kind} {series}: push, private walk", found["walk"], goals[1])
+        say("the same without _created", found["walk without _created"])
         say("the same with an exemplar on each", with_["walk, all with exemplars"])
         per_series.setdefault("walk", {})[series] = found["walk"] * found["seconds"] / series
         say_peaks("push", {n: pushes[n] for n in ("OpenTelemetry", "public", "walk")})

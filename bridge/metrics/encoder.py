@@ -174,11 +174,11 @@ class Encoder:
         self._ended: dict[tuple[object, ...], Part] = {}
         self._parts: list[Part] = []
         self._generation = 0
-        self._now = self._before = 0
+        self._now = self.before = 0  # this push and the one before
 
     def begin(self, now: int) -> None:
         """Starts a push; `now` is the time of its points in Unix nanoseconds."""
-        self._before, self._now = self._now, now
+        self.before, self._now = self._now, now
         self._generation += 1
         self._parts = []
 
@@ -334,7 +334,7 @@ class Encoder:
         if start:
             series.start = 0
         elif value < series.last:
-            series.start = self._before
+            series.start = self.before
         series.last = value
         return start or series.start or self.default_start
 

@@ -57,11 +57,11 @@ class _Child:
 
     __slots__ = ("attributes", "child", "created", "exemplars", "head", "noted", "start")
 
-    def __init__(self, child: Any, attributes: bytes, length: int) -> None:
+    def __init__(self, child: Any, attributes: bytes, start: int, length: int) -> None:
         self.child = child
         self.created = getattr(child, "_created", 0.0)
         self.attributes = attributes
-        self.start = wire.fixed64(2, nanoseconds(self.created)) if self.created else b""
+        self.start = wire.fixed64(2, start)
         body = attributes + self.start
         self.head = b"\x0a" + varint(len(body) + length) + body
         self.noted: Any = None  # the exemplars that `exemplars` encodes
@@ -120,9 +120,13 @@ class Walk:
         self._encoder, self._scope = encoder, scope
         self._instruments: dict[Any, _Instrument] = {}
         self._push = 0
+        self._has_created = shows_created()
 
     def begin(self) -> None:
         self._push += 1
+        if self._has_created != shows_created():
+            self._has_created = shows_created()
+            self.forget()  # all starts are others now
 
     def forget(self) -> None:
         """Another process from now on."""
@@ -176,17 +180,30 @@ class Walk:
                 raise _Declined
         attributes = tuple((n, v) for n, v in zip(names, key, strict=True) if v != "")
         encoded = wire.attributes_of(known.kind, attributes)
-        made = known.children[key] = _Child(child, encoded, known.length)
+        start = self._start(known.kind, child, reset=key in known.children)
+        made = known.children[key] = _Child(child, encoded, start, known.length)
         self._encoder.alive(known, encoded)
         return made
 
+    def _start(self, kind: Kind, child: Any, *, reset: bool) -> int:
+        """The creation; where it is not shown, the push before a reset: the public way's start."""
+        if kind is Kind.GAUGE:
+            return 0
+        if self._has_created:
+            return nanoseconds(child._created)
+        return self._encoder.before if reset else self._encoder.default_start
+
+
+def shows_created() -> bool | None:
+    """Whether prometheus_client has `_created` series (its own switch); None if nobody knows."""
+    return getattr(library, "_use_created", None)
+
 
 def is_plain(collector: Any) -> bool:
-    """Whether this is an instrument as prometheus_client made it, with `_created` series."""
+    """Whether this is an instrument as prometheus_client made it."""
     cls = type(collector)
     return (
         _OWN_METHODS.get(cls) == _methods_of(cls)
-        and library._use_created
         and not any(name in collector.__dict__ for name in _METHODS)
         and not any(name.startswith(SCOPE_PREFIX) for name in collector._labelnames)
     )
@@ -312,9 +329,14 @@ _LOOPS: dict[Kind, Callable[[_Pass], None]] = {
 }
 
 
-@lru_cache(maxsize=1)
 def proven() -> bool:
     """Whether, with the prometheus_client of this process, both ways give the same bytes."""
+    created = shows_created()
+    return created is not None and _proven(created)
+
+
+@lru_cache(maxsize=2)
+def _proven(created: bool) -> bool:
     try:
         registry, counter = _probe()
         walked, public = _Trial(_Trial.walk), _Trial(_Trial.collect)

@@ -15,9 +15,9 @@ from tests.bridge.metrics.helpers import Pushes, decode, metrics_in, only
 
 @pytest.fixture
 def fresh_proof():
-    walk.proven.cache_clear()
+    walk._proven.cache_clear()
     yield
-    walk.proven.cache_clear()
+    walk._proven.cache_clear()
 
 
 def walker(pushes: Pushes) -> Walk:
@@ -85,10 +85,42 @@ def test_what_is_not_plain_goes_the_public_way(kind):
     assert take(pushes, walker(pushes), collectors[kind])[0] == [False]
 
 
-def test_without_created_series_the_public_way_is_taken(monkeypatch):
+@pytest.fixture
+def without_created(monkeypatch):
     monkeypatch.setattr("prometheus_client.metrics._use_created", False)
+
+
+def test_both_ways_are_the_same_without_created_series(fresh_proof, without_created):
+    assert walk.proven()
+
+
+def test_without_created_series_only_a_reset_has_a_start(without_created):
     pushes = Pushes()
-    assert take(pushes, walker(pushes), Counter("jobs", "", registry=None))[0] == [False]
+    way = walker(pushes)
+    counter = Counter("jobs", "", ["a"], registry=None)
+    counter.labels("x").inc(3)
+    (first,) = take(pushes, way, counter)[1]["jobs_total"].sum.data_points
+    assert first.start_time_unix_nano == 0
+    counter.labels("x").reset()
+    (reset,) = take(pushes, way, counter)[1]["jobs_total"].sum.data_points
+    assert reset.start_time_unix_nano == first.time_unix_nano
+    (after,) = take(pushes, way, counter)[1]["jobs_total"].sum.data_points
+    assert after.start_time_unix_nano == first.time_unix_nano
+
+
+def test_created_series_may_be_switched_off_between_two_pushes(monkeypatch):
+    pushes = Pushes()
+    way = walker(pushes)
+    counter = Counter("jobs", "", registry=None)
+    (first,) = take(pushes, way, counter)[1]["jobs_total"].sum.data_points
+    monkeypatch.setattr("prometheus_client.metrics._use_created", False)
+    (second,) = take(pushes, way, counter)[1]["jobs_total"].sum.data_points
+    assert (first.start_time_unix_nano > 0, second.start_time_unix_nano) == (True, 0)
+
+
+def test_a_library_without_that_switch_switches_it_off(fresh_proof, monkeypatch):
+    monkeypatch.delattr("prometheus_client.metrics._use_created")
+    assert not walk.proven()
 
 
 def test_reset_removed_and_made_again():
