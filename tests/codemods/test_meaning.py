@@ -249,6 +249,26 @@ PROGRAMS = {
             tracer.start_span("inner").finish()
         tracer.start_span("after").finish()
         """,
+    "a scope that a function returns": """\
+        def started(name):
+            scope = tracer.start_active_span(name)
+            scope.span.set_tag("a", 1)
+            return scope
+        with started("outer") as scope:
+            scope.span.set_tag("b", 2)
+            with started("inner"):
+                pass
+        tracer.start_span("after").finish()
+        """,
+    "the active scope's span under a name of its own": """\
+        def extra():
+            scope = tracer.scope_manager.active
+            span = scope.span
+            span.set_tag("a", 1)
+            return getattr(span, "extra", "none")
+        with tracer.start_active_span("outer") as scope:
+            scope.span.set_tag("extra", extra())
+        """,
     "a scope entered and left by its methods": """\
         def run():
             scope = tracer.start_active_span("manual")
