@@ -334,10 +334,10 @@ class Flow:
             self.imports[alias] = alias.name
             self._note_foreign(alias.name)
             if alias.asname:
-                scope.values[alias.asname] = self.resolve(alias.name)
+                self._store(alias.asname, self.resolve(alias.name), scope)
             else:
                 root = alias.name.partition(".")[0]
-                scope.values[root] = name(root)
+                self._store(root, name(root), scope)
 
     def _import_from(self, node: ast.ImportFrom, scope: Scope) -> None:
         base = absolute(node.module or "", node.level, self.package)
@@ -349,7 +349,7 @@ class Flow:
                 continue
             qualified = f"{base}.{alias.name}" if base else alias.name
             self.imports[alias] = qualified
-            scope.values[alias.asname or alias.name] = self._imported(qualified)
+            self._store(alias.asname or alias.name, self._imported(qualified), scope)
 
     def _imported(self, qualified: str) -> Fact:
         resolved = self.resolve(qualified)
