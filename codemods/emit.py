@@ -200,11 +200,31 @@ def _context_parent(change: Change, node: ast.expr) -> tuple[Part, ...]:
     if detail == "extracted":
         return (node,)
     trace = change.use("opentelemetry", "trace")
+    held = (f"{trace}.set_span_in_context({trace}.NonRecordingSpan(", node, "))")
     if detail == "of span":
-        return (f"{trace}.set_span_in_context({trace}.NonRecordingSpan(", node, "))")
+        return held
+    if detail == "mixed":
+        return (*held, *_if_span_context(change, node), node)
     if not change.unsafe:
         change.unsafe = f"`{file.text(node)}` is what `extract` returned"
     return (node,)
+
+
+def _if_span_context(change: Change, node: ast.expr) -> tuple[Part, ...]:
+    """Asks at run time which of the two a context is: a span's own, or what `extract` gave."""
+    if not isinstance(node, ast.Name | ast.Attribute):
+        raise CannotRewrite("it is a span's context or an extracted one; give it a name first")
+    trace = change.use("opentelemetry", "trace")
+    return (" if isinstance(", node, f", {trace}.SpanContext) else ")
+
+
+def span_context_of(change: Change, node: ast.expr) -> tuple[Part, ...]:
+    """The `SpanContext` of a legacy context that may be a `Context` after rewriting."""
+    trace = change.use("opentelemetry", "trace")
+    current = (f"{trace}.get_current_span(", node, ").get_span_context()")
+    if change.file.detail(node) == "mixed":
+        return (node, *_if_span_context(change, node), *current)
+    return current
 
 
 def _guessed_parent(change: Change, node: ast.expr) -> tuple[Part, ...]:

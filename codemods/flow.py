@@ -37,6 +37,7 @@ from codemods.kinds import (
     element_of,
     is_legacy_fact,
     is_member,
+    is_passed,
     leads,
     name,
     owners_of,
@@ -134,7 +135,8 @@ class Flow:
     def _look(self, key: str) -> Fact | None:
         own, known = self.own.get(key), self.known.get(key)
         if own is not None and known is not None and own.kind == known.kind in INSTANCES:
-            return Fact(own.kind, own.detail, own.made | known.made)  # others may pass theirs
+            detail = prefer(own, known).detail if is_passed(key) else own.detail
+            return Fact(own.kind, detail, own.made | known.made)  # others may pass theirs
         found = own or known
         return self._wild.get(key) if found is None and key[:1] == "?" else found
 
@@ -399,7 +401,9 @@ class Flow:
         assert not isinstance(node, ast.Lambda)
         self._block(body, scope)
         if node.returns is not None and (annotated := self._annotated(node.returns, scope)):
-            self._returns(node, scope, Fact(annotated))
+            key = scope.qualified if _is_property(node) else f"{scope.qualified}()"
+            if self.own.get(key, UNKNOWN).kind != annotated:  # what is returned says more
+                self._returns(node, scope, Fact(annotated))
 
     def _parameters(self, node: FunctionNode | ast.Lambda, scope: Scope, outer: Scope) -> None:
         args = node.args

@@ -51,6 +51,11 @@ def owners_of(key: str) -> Iterator[str]:
     yield path.rpartition(".")[0]
 
 
+def is_passed(key: str) -> bool:
+    """Whether a fact's key is a parameter, of which each caller says what it passes."""
+    return key.endswith(")") and not key.endswith("()")
+
+
 def leads(key: str, fact: Fact, owners: set[str]) -> bool:
     """Whether a fact is on the way to a legacy one."""
     if fact.kind in ("function", "class"):

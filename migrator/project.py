@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import codemods
 from codemods import Fact, Facts, Unreadable, legacy
 from codemods.flow import CONFTEST
+from codemods.kinds import is_passed, prefer
 from migrator import importers
 from migrator.discovery import Hits, search
 from migrator.module import SOURCE_FOLDER, Module, module_of
@@ -171,7 +172,8 @@ def _learn(project: Project, name: str, said: Facts, news: _News) -> None:
         if before.kind != fact.kind and owner != name:
             continue  # of two callers that disagree the first is heard, or it would never end
         if before.kind == fact.kind:
-            detail = fact.detail if owner == name else before.detail
+            own = owner == name and not is_passed(tail)
+            detail = fact.detail if own else prefer(before, fact).detail
             fact = Fact(fact.kind, detail, fact.made | before.made)
         if known.get(tail) == fact:
             continue

@@ -269,6 +269,21 @@ PROGRAMS = {
         with tracer.start_active_span("outer") as scope:
             scope.span.set_tag("extra", extra())
         """,
+    "a parent that is a span's context or an extracted one": """\
+        def above():
+            if tracer.active_span is not None:
+                return tracer.active_span.context
+            return None
+        def started(name, parent):
+            return tracer.start_active_span(name, child_of=parent)
+        carrier = {}
+        with started("outer", above()) as scope:
+            tracer.inject(scope.span, Format.HTTP_HEADERS, carrier)
+            with started("sent", above()):
+                pass
+        with started("received", tracer.extract(Format.HTTP_HEADERS, carrier)):
+            pass
+        """,
     "a scope entered and left by its methods": """\
         def run():
             scope = tracer.start_active_span("manual")
