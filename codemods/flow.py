@@ -134,9 +134,11 @@ class Flow:
 
     def _look(self, key: str) -> Fact | None:
         own, known = self.own.get(key), self.known.get(key)
-        if own is not None and known is not None and own.kind == known.kind in INSTANCES:
-            detail = prefer(own, known).detail if is_passed(key) else own.detail
-            return Fact(own.kind, detail, own.made | known.made)  # others may pass theirs
+        if own is not None and known is not None and {own.kind, known.kind} <= INSTANCES:
+            if is_passed(key):
+                return prefer(own, known)  # others may pass theirs
+            if own.kind == known.kind:
+                return Fact(own.kind, own.detail, own.made | known.made)
         found = own or known
         return self._wild.get(key) if found is None and key[:1] == "?" else found
 

@@ -19,6 +19,7 @@ from codemods.emit import (
     rewrite_arguments,
     span_context_of,
 )
+from codemods.kinds import MIXTURES
 from codemods.names import KINDS
 from codemods.site import CannotRewrite, Change, File, Site, is_constant
 
@@ -161,7 +162,7 @@ def _link(change: Change, relation: str, target: ast.expr) -> tuple[Part, ...]:
         return (f"{trace}.Link(", target, ".get_span_context()", tail)
     if kind == "span_context" and detail == "of span":
         return (f"{trace}.Link(", target, tail)
-    known = kind == "span_context" and detail in ("extracted", "mixed")
+    known = kind == "span_context" and detail in ("extracted", *MIXTURES)
     if not known and not change.unsafe:
         change.unsafe = f"`{file.text(target)}` is what `extract` returned"
     return (f"{trace}.Link(", *span_context_of(change, target), tail)

@@ -6,6 +6,7 @@ import ast
 
 from codemods.edits import Part
 from codemods.emit import rename_member, span_context_of
+from codemods.kinds import MIXTURES
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Report, Site
@@ -78,7 +79,7 @@ def _span_context(site: Site, change: Change) -> tuple[Part, ...]:
     detail = site.file.detail(site.owner)
     if detail == "extracted":
         return span_context_of(change, site.owner)
-    if detail == "mixed":
+    if detail in MIXTURES:
         return ("(", *span_context_of(change, site.owner), ")")
     if detail != "of span" and not isinstance(site.owner, ast.Attribute):
         change.unsafe = f"`{site.file.text(site.owner)}` is the context of a span, not extracted"

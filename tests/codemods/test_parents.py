@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.codemods.helpers import check, left
+from tests.codemods.helpers import check, left, run
 
 BEFORE = """\
     import opentracing
@@ -82,3 +82,55 @@ def test_a_link_to_either_kind() -> None:
         f"links=[trace.Link({either} trace.get_current_span(above).get_span_context())])"
     )
     check(BEFORE.format("", before), AFTER.format("", "", after), unsafe=True)
+
+
+SPAN = "trace.set_span_in_context(parent) if isinstance(parent, trace.Span) else parent"
+
+
+def test_a_parent_that_is_extracted_or_the_active_span_is_told_apart_when_it_runs() -> None:
+    check(
+        """\
+        import opentracing
+
+        tracer = opentracing.global_tracer()
+
+
+        def receive(headers):
+            parent = tracer.extract("text_map", headers)
+            if parent is None:
+                parent = tracer.active_span
+            return tracer.start_span("received", child_of=parent)
+        """,
+        f"""\
+        from opentelemetry import context, propagate, trace
+
+        tracer = trace.get_tracer(__name__)
+
+
+        def receive(headers):
+            parent = propagate.extract(headers, context=context.get_current())
+            if not trace.get_current_span(parent).get_span_context().is_valid:
+                parent = trace.get_current_span()
+            return tracer.start_span("received", context={SPAN})
+        """,
+    )
+
+
+def test_a_parent_that_may_be_any_of_three_is_reported() -> None:
+    result = run(
+        "import opentracing\n\n\ndef f(span, x):\n    parent = x and span or span.context\n"
+        "    opentracing.tracer.start_span('a', child_of=parent).finish()\n",
+        unsafe=True,
+    )
+    assert "child_of=parent" in result.source.decode()
+    assert "6: opentracing.Tracer.start_span" in left(result)
+
+
+def test_a_test_of_what_may_be_a_span_or_a_context_is_reported() -> None:
+    result = run(
+        "import opentracing\n\n\ndef f(headers, on):\n"
+        "    parent = opentracing.tracer.active_span\n    if on:\n"
+        "        parent = opentracing.tracer.extract('text_map', headers)\n"
+        "    return parent is None\n",
+    )
+    assert left(result) == ["8: opentracing.SpanContext (tested)"]
