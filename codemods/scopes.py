@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from codemods.emit import is_none
@@ -252,14 +253,26 @@ def is_unentered(file: File, node: ast.expr) -> bool:
     """Whether a scope comes from a function of the project: the span is known by `with` only."""
     group = variable(file, node)
     return any(
-        isinstance(value, ast.Call)
-        and value.func not in file.flow.members
-        and not is_stacked(value)
-        and file.kind(value) == "scope"
-        and file.detail(value) != "active"
-        and not (isinstance(parent := file.parents[value], ast.withitem) and parent.optional_vars)
+        call.func not in file.flow.members
+        and not is_stacked(call)
+        and file.kind(call) == "scope"
+        and file.detail(call) != "active"
         for value in (group.values if group is not None else [node])
+        if not isinstance(file.parents[value], ast.withitem)
+        for call in _calls(value)
     )
+
+
+def _calls(value: ast.expr) -> Iterator[ast.Call]:
+    """The calls whose result a value may be."""
+    match value:
+        case ast.Call():
+            yield value
+        case ast.Await():
+            yield from _calls(value.value)
+        case ast.IfExp():
+            yield from _calls(value.body)
+            yield from _calls(value.orelse)
 
 
 def _works_on(file: File, group: Variable, call: ast.Call) -> bool:

@@ -104,22 +104,12 @@ def test_a_scope_whose_closing_is_unknown_is_reported(program: str) -> None:
     assert run(result.source.decode(), unsafe=True).source == result.source
 
 
-def test_the_span_of_a_scope_that_a_function_gives_is_reported() -> None:
-    result = run(
-        HEAD
-        + dedent(
-            """\
-            def started():
-                return tracer.start_active_span("a")
-
-
-            def f():
-                scope = started()
-                scope.span.set_tag("b", 1)
-            """
-        )
-    )
-    assert 'scope.span.set_tag("b", 1)' in result.source.decode()
+@pytest.mark.parametrize("given", ["started()", "await started()", "started() if on else None"])
+def test_the_span_of_a_scope_that_a_function_gives_is_reported(given: str) -> None:
+    maker = "async def started():\n    return tracer.start_active_span('a')\n\n\n"
+    use = f"async def f(on):\n    scope = {given}\n    scope.span.set_tag('b', 1)\n"
+    result = run(HEAD + maker + use)
+    assert "scope.span.set_tag('b', 1)" in result.source.decode()
     assert left(result) == ["12: opentracing.Scope.span", "12: opentracing.Span.set_tag"]
 
 
