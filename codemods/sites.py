@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from codemods import legacy
+from codemods.kinds import MIXTURES
 from codemods.site import File, Site
 
 _ROOTS = "|".join(sorted((re.escape(root) for root in legacy.ROOTS), key=len, reverse=True))
@@ -15,6 +16,7 @@ WIRE = re.compile(
     r"uber-trace-id|uberctx-|jaeger-debug-id|jaeger-baggage|jaeger_tracing", re.IGNORECASE
 )
 GUARDED = frozenset({"span", "scope", "span_context", "tracer"})
+_TESTED = frozenset({"active", "extracted", *MIXTURES})
 
 
 def find(file: File) -> list[Site]:
@@ -120,7 +122,7 @@ def _in_annotation(file: File, node: ast.Constant) -> bool:
 def _guards(file: File) -> Iterator[Site]:
     """Tests of an active span or an extracted context: their truth has changed its meaning."""
     for node, fact in file.flow.kinds.items():
-        if fact.kind not in GUARDED or fact.detail not in ("active", "extracted"):
+        if fact.kind not in GUARDED or fact.detail not in _TESTED:
             continue
         if isinstance(node, ast.expr) and node in file.parents and is_tested(file, node):
             yield Site(file, node, f"{_CLASS[fact.kind]} (tested)", owner=node, member="(tested)")
