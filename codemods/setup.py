@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from dataclasses import dataclass, field
 
 from codemods.edits import Part
@@ -90,7 +91,6 @@ def read_config(change: Change, call: ast.Call) -> Plan:
     if config is None:
         raise CannotRewrite("Config has no configuration")
     entries = _entries(change.file, config)
-    change.file.memo["config", call] = "written out"
     if "sampler" not in entries:
         _no_sampler(plan)
     for key, value in entries.items():
@@ -98,6 +98,20 @@ def read_config(change: Change, call: ast.Call) -> Plan:
     if config is not _display(change.file, config):
         _drop_variable(change, config)
     return plan
+
+
+def is_run_time(file: File, call: ast.Call) -> bool:
+    """Whether only a run can tell what a `Config(...)` says, so that `shim` is asked then."""
+    if ("run time", call) not in file.memo:
+        found = False
+        try:
+            read_config(Change(file, ""), call)
+        except BuiltAtRunTime:
+            found = True
+        except CannotRewrite:
+            pass
+        file.memo["run time", call] = found
+    return bool(file.memo["run time", call])
 
 
 def _display(file: File, node: ast.expr) -> ast.Dict | None:
@@ -454,11 +468,18 @@ def propagator_lines(change: Change, *, b3: bool) -> list[Line]:
 
 
 def free_name(file: File, node: ast.AST, *names: str) -> str:
-    """The first name the function around a node does not bind."""
+    """The first name that the function around a node does not use and was not given before."""
     function = file.function(node)
     taken = {
         name
         for name, nodes in file.bound.items()
         if any(file.function(one) is function or isinstance(one, ast.arg) for one in nodes)
     }
-    return next((name for name in names if name not in taken), f"_{names[-1]}")
+    given = file.memo.setdefault(("given names", function), set())
+    assert isinstance(given, set)
+    numbered = (f"{names[-1]}_{number}" for number in itertools.count(2))
+    for name in itertools.chain(names, numbered):
+        if name not in taken | given and not file.uses(name, function):
+            given.add(name)
+            return name
+    raise AssertionError("numbers end nowhere")

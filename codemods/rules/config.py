@@ -7,7 +7,16 @@ import ast
 from codemods.edits import Part
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.setup import W3C_NOTE, BuiltAtRunTime, Plan, free_name, provider_lines, read_config
+from codemods.scopes import holder, occurrences
+from codemods.setup import (
+    W3C_NOTE,
+    BuiltAtRunTime,
+    Plan,
+    free_name,
+    is_run_time,
+    provider_lines,
+    read_config,
+)
 from codemods.site import CannotRewrite, Change, File, Report, Site
 
 rule = define(
@@ -84,9 +93,9 @@ def config(site: Site) -> Change | Report | None:
         return _at_run_time(site, call)
     name = _new_name(site.file, target)
     _finish(change, plan)
-    if name is not None:
-        if isinstance(target, ast.Name):
-            for use in _uses(site.file, target):
+    if name is not None and target is not None:
+        if name != site.file.text(target):
+            for use in occurrences(site.file, target):
                 change.replace(use, name)
         change.replace_statement(statement, *provider_lines(plan, name))
         return change
@@ -98,7 +107,7 @@ def config(site: Site) -> Change | Report | None:
 
 def only_use(file: File, target: ast.Name) -> ast.Call | None:
     """The one `config.create_tracer(...)` that a configuration is for, in its own block."""
-    others = [use for use in _uses(file, target) if use is not target]
+    others = [use for use in occurrences(file, target) if use is not target]
     made = [_create_tracer(file, use) for use in others]
     call = next(filter(None, made), None)
     if call is None or not _is_bound_once(file, target):
@@ -109,11 +118,15 @@ def only_use(file: File, target: ast.Name) -> ast.Call | None:
 
 
 def _is_bound_once(file: File, target: ast.Name) -> bool:
-    here = file.function(target)
-    return sum(file.function(one) is here for one in file.bound[target.id]) == 1
+    owner = holder(file, target)
+    scopes = [
+        holder(file, one) if isinstance(one, ast.Name) else file.function(one)
+        for one in file.bound[target.id]
+    ]
+    return scopes.count(owner) == 1
 
 
-def _create_tracer(file: File, use: ast.Name) -> ast.Call | None:
+def _create_tracer(file: File, use: ast.expr) -> ast.Call | None:
     member = file.parents[use]
     call = file.parents[member]
     is_call = isinstance(member, ast.Attribute) and member.attr == "create_tracer"
@@ -129,7 +142,6 @@ def _at_run_time(site: Site, call: ast.Call) -> Change:
     change.advice = "Needs the package jaeger2otlp[shim] in the service."
     service = _given(call, 2, "service_name")
     tail: tuple[Part, ...] = (", service_name=", service) if service is not None else ()
-    site.file.memo["config", call] = "run time"
     return change.replace(call, f"{change.use('shim', 'configure')}(", config, *tail, ")")
 
 
@@ -155,27 +167,34 @@ def _target(statement: ast.stmt, call: ast.Call) -> ast.expr | None:
     return None
 
 
-def _uses(file: File, target: ast.Name) -> list[ast.Name]:
-    return file.uses(target.id, file.function(target))
-
-
 def _new_name(file: File, target: ast.expr | None) -> str | None:
     """`provider` for a local variable only used to make tracers, else the old name."""
     if isinstance(target, ast.Attribute):
         return file.text(target)
     if not isinstance(target, ast.Name):
         return None
-    others = [use for use in _uses(file, target) if use is not target]
+    others = [use for use in occurrences(file, target) if use is not target]
     makers = all(
         isinstance(parent := file.parents[use], ast.Attribute) and parent.attr in _MAKERS
         for use in others
     )
-    single = _is_bound_once(file, target)
-    module = isinstance(file.function(target), ast.Module)
-    elsewhere = module and len(file.uses(target.id, file.source.tree)) != len(others) + 1
-    if makers and single and not elsewhere:
+    if makers and _is_bound_once(file, target) and not _is_public(file, target):
         return free_name(file, target, "provider", "tracer_provider")
     return target.id
+
+
+def _is_public(file: File, target: ast.Name) -> bool:
+    """Whether code elsewhere may know the name: one of a module that is imported, or a class."""
+    for around in file.ancestors(target):
+        match around:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                return holder(file, target) is not around
+            case ast.ClassDef():
+                return True
+            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                here = file.function(target)
+                return any(file.function(one) is not here for one in occurrences(file, target))
+    return True
 
 
 @rule.member("config", "initialize_tracer")
@@ -206,10 +225,10 @@ def _make(site: Site, *, is_global: bool) -> Change:
         name = free_name(file, call, "provider", "tracer_provider")
         _finish(change, plan)
         change.before(statement, *provider_lines(plan, name))
-    elif (made := _made_at(file, owner)) is not None:
-        change.depends_on(made)
+    made = _made(file, owner)
+    change.depends_on(*(one.func for one in made))
     whole = _alternative(file, call)
-    if not is_global or _is_run_time(file, owner):
+    if not is_global or any(is_run_time(file, one) for one in made):
         file.memo["provider", call] = name
         return change.replace(whole, name, ".get_tracer(__name__)")
     trace = change.use("opentelemetry", "trace")
@@ -229,20 +248,6 @@ def _chained_at_run_time(site: Site, owner: ast.Call) -> Change:
     return change.replace(_alternative(site.file, call), owner, ".get_tracer(__name__)")
 
 
-def _is_run_time(file: File, owner: ast.expr) -> bool:
-    """Whether the configuration was handed to the shim, which has set the provider."""
-    made = _made_at(file, owner)
-    call = file.parents[made] if made is not None else None
-    if isinstance(call, ast.Call) and ("config", call) not in file.memo:
-        try:
-            read_config(Change(file, ""), call)
-        except BuiltAtRunTime:
-            return True
-        except CannotRewrite:
-            return False
-    return call is not None and file.memo.get(("config", call)) == "run time"
-
-
 def _alternative(file: File, call: ast.Call) -> ast.expr:
     """In `config.initialize_tracer() or opentracing.global_tracer()` the whole, else the call."""
     parent = file.parents[call]
@@ -252,16 +257,14 @@ def _alternative(file: File, call: ast.Call) -> ast.expr:
     return parent if tracers and parent.values[0] is call else call
 
 
-def _made_at(file: File, owner: ast.expr) -> ast.expr | None:
-    """The `Config` name in the assignment that made a configuration."""
-    for node in file.nodes:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            same = any(
-                ast.dump(t).replace("Store", "Load") == ast.dump(owner) for t in node.targets
-            )
-            if same and file.symbol(node.value.func) == "jaeger_client.Config":
-                return node.value.func
-    return None
+def _made(file: File, owner: ast.expr) -> list[ast.Call]:
+    """The `Config(...)` calls that a variable or attribute may hold."""
+    values = [getattr(file.parents[one], "value", None) for one in occurrences(file, owner)]
+    return [
+        value
+        for value in values
+        if isinstance(value, ast.Call) and file.symbol(value.func) == "jaeger_client.Config"
+    ]
 
 
 def _check_hoistable(site: Site, call: ast.Call) -> None:

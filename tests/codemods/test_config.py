@@ -1,0 +1,143 @@
+"""JO101 and JO102 where several configurations, names and namespaces meet."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemods.helpers import check, run
+
+CONFIG = 'Config(config={"sampler": {"type": "const", "param": 1}}, service_name='
+PROVIDER = "TracerProvider(resource=Resource.create({SERVICE_NAME: "
+IMPORTS = """\
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+"""
+GLOBAL = "from opentelemetry import trace\n" + IMPORTS
+EXPORT = "add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))"
+
+
+def test_a_local_configuration_shadows_the_modules() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+config = {CONFIG}"main")
+tracer = config.initialize_tracer()
+
+
+def create_tracer(name):
+    config = {CONFIG}name)
+    return config.new_tracer()
+"""
+    after = f"""\
+{GLOBAL}
+config = {PROVIDER}"main"}}))
+config.{EXPORT}
+trace.set_tracer_provider(config)
+tracer = trace.get_tracer(__name__)
+
+
+def create_tracer(name):
+    provider = {PROVIDER}name}}))
+    provider.{EXPORT}
+    return provider.get_tracer(__name__)
+"""
+    check(before, after)
+
+
+def test_two_configurations_of_one_function_are_two_providers() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+
+def tracers():
+    one = {CONFIG}"one")
+    two = {CONFIG}"two")
+    return one.new_tracer(), two.new_tracer()
+"""
+    after = f"""\
+{IMPORTS}
+
+def tracers():
+    provider = {PROVIDER}"one"}}))
+    provider.{EXPORT}
+    tracer_provider = {PROVIDER}"two"}}))
+    tracer_provider.{EXPORT}
+    return provider.get_tracer(__name__), tracer_provider.get_tracer(__name__)
+"""
+    check(before, after)
+
+
+def test_a_global_keeps_its_name() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+config = None
+
+
+def start():
+    global config
+    config = {CONFIG}"x")
+    config.initialize_tracer()
+
+
+def tracer():
+    return config.new_tracer()
+"""
+    after = f"""\
+{GLOBAL}
+config = None
+
+
+def start():
+    global config
+    config = {PROVIDER}"x"}}))
+    config.{EXPORT}
+    trace.set_tracer_provider(config)
+
+
+def tracer():
+    return config.get_tracer(__name__)
+"""
+    check(before, after)
+
+
+@pytest.mark.parametrize("head", ["class App:", "if DEBUG:"])
+def test_a_name_that_others_may_read_is_kept(head: str) -> None:
+    before = f"from jaeger_client import Config\n\n\n{head}\n    jaeger = {CONFIG}'x')\n"
+    before += "    tracer = jaeger.new_tracer()\n"
+    assert f"    jaeger = {PROVIDER}'x'}}))" in run(before).source.decode()
+
+
+def test_the_new_name_does_not_hide_one_the_function_reads() -> None:
+    before = f"""\
+from jaeger_client import Config
+from app import provider
+
+
+def tracer():
+    config = {CONFIG}provider.name)
+    return config.new_tracer()
+"""
+    text = run(before).source.decode()
+    assert "    tracer_provider = TracerProvider(" in text
+
+
+def test_the_attribute_of_another_class_is_another_configuration() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+
+class AtRunTime:
+    def __init__(self, settings):
+        self.config = Config(config=settings, service_name="a")
+        self.config.initialize_tracer()
+
+
+class Written:
+    def __init__(self):
+        self.config = {CONFIG}"b")
+        self.config.initialize_tracer()
+"""
+    assert run(before).source.decode().count("trace.set_tracer_provider(self.config)") == 1
