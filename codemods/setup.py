@@ -467,6 +467,16 @@ def propagator_lines(change: Change, *, b3: bool) -> list[Line]:
     return [(f"{setter}(\n    {composite}(\n        [{w3c}(), {baggage}(), {uber}()]\n    )\n)",)]
 
 
+def becomes_global(file: File, call: ast.Call) -> bool:
+    """Whether a tracer is made only to be the global one: `opentracing.tracer = Tracer(...)`."""
+    parent = file.parents[call]
+    if isinstance(parent, ast.Assign) and len(parent.targets) == 1:
+        return file.symbol(parent.targets[0]) == "opentracing.tracer"
+    if isinstance(parent, ast.Call):
+        return file.symbol(parent.func) == "opentracing.set_global_tracer"
+    return False
+
+
 def free_name(file: File, node: ast.AST, *names: str) -> str:
     """The first name that the function around a node does not use and was not given before."""
     function = file.function(node)

@@ -12,6 +12,7 @@ from codemods.setup import (
     W3C_NOTE,
     BuiltAtRunTime,
     Plan,
+    becomes_global,
     free_name,
     is_run_time,
     provider_lines,
@@ -31,7 +32,9 @@ OTLP to the host the agent had; `initialize_tracer()` sets it as the global prov
 `--endpoint-from-env` leaves the address to `OTEL_EXPORTER_OTLP_ENDPOINT`. A constant sampler of 1
 is OpenTelemetry's default; without a sampler jaeger-client sampled 0.1 %, which is written out.
 `JAEGER_AGENT_HOST` and `JAEGER_TAGS`, which jaeger-client read by itself, are
-`OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_RESOURCE_ATTRIBUTES` now.
+`OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_RESOURCE_ATTRIBUTES` now. A configuration that only a run
+can tell goes to `shim.configure`, which sets provider and propagators where `initialize_tracer()`
+follows; then every branch that makes one does.
 """,
     examples=(
         (
@@ -90,15 +93,18 @@ def config(site: Site) -> Change | Report | None:
     try:
         plan = read_config(change, call)
     except BuiltAtRunTime:
-        return _at_run_time(site, call)
+        early = target is not None and _is_set_where_made(site.file, target)
+        return _at_run_time(site, call, is_global=early)
     name = _new_name(site.file, target)
     _finish(change, plan)
     if name is not None and target is not None:
+        lines = provider_lines(plan, name)
+        if _is_set_where_made(site.file, target):
+            lines.append((f"{change.use('opentelemetry', 'trace')}.set_tracer_provider({name})",))
         if name != site.file.text(target):
             for use in occurrences(site.file, target):
                 change.replace(use, name)
-        change.replace_statement(statement, *provider_lines(plan, name))
-        return change
+        return change.replace_statement(statement, *lines)
     _check_hoistable(site, call)
     name = free_name(site.file, call, "provider", "tracer_provider")
     change.before(statement, *provider_lines(plan, name))
@@ -118,12 +124,7 @@ def only_use(file: File, target: ast.Name) -> ast.Call | None:
 
 
 def _is_bound_once(file: File, target: ast.Name) -> bool:
-    owner = holder(file, target)
-    scopes = [
-        holder(file, one) if isinstance(one, ast.Name) else file.function(one)
-        for one in file.bound[target.id]
-    ]
-    return scopes.count(owner) == 1
+    return _bindings(file, target) == 1
 
 
 def _create_tracer(file: File, use: ast.expr) -> ast.Call | None:
@@ -133,7 +134,44 @@ def _create_tracer(file: File, use: ast.expr) -> ast.Call | None:
     return call if is_call and isinstance(call, ast.Call) else None
 
 
-def _at_run_time(site: Site, call: ast.Call) -> Change:
+def _is_set_where_made(file: File, owner: ast.expr) -> bool:
+    """Whether each `Config(...)` of a variable sets its provider itself, as the shim does in one.
+
+    So it is where nothing else is bound to the variable and its tracers are global ones.
+    """
+    made = _made(file, owner)
+    return (
+        any(is_run_time(file, one) for one in made)
+        and len(made) == _bindings(file, owner)
+        and _makers(file, owner) == {"initialize_tracer"}
+    )
+
+
+def _bindings(file: File, owner: ast.expr) -> int:
+    """How often a variable or attribute is bound."""
+    if isinstance(owner, ast.Attribute):
+        stores = [one for one in occurrences(file, owner) if not _is_read(one)]
+        return len(stores)
+    assert isinstance(owner, ast.Name)
+    scope = holder(file, owner)
+    scopes = [
+        holder(file, one) if isinstance(one, ast.Name) else file.function(one)
+        for one in file.bound.get(owner.id, ())
+    ]
+    return scopes.count(scope)
+
+
+def _is_read(node: ast.expr) -> bool:
+    return isinstance(getattr(node, "ctx", None), ast.Load)
+
+
+def _makers(file: File, owner: ast.expr) -> set[str]:
+    """Which of the methods that make a tracer are called on a variable."""
+    parents = [file.parents[one] for one in occurrences(file, owner)]
+    return {one.attr for one in parents if isinstance(one, ast.Attribute)} & _MAKERS
+
+
+def _at_run_time(site: Site, call: ast.Call, *, is_global: bool) -> Change:
     """The shim translates a configuration that only a run can tell, and sets the provider."""
     config = _given(call, 0, "config")
     if config is None:
@@ -142,6 +180,9 @@ def _at_run_time(site: Site, call: ast.Call) -> Change:
     change.advice = "Needs the package jaeger2otlp[shim] in the service."
     service = _given(call, 2, "service_name")
     tail: tuple[Part, ...] = (", service_name=", service) if service is not None else ()
+    if not is_global:
+        tail = (*tail, ", set_global=False")
+        change.advice += " It sets no propagators here, whatever the configuration says of them."
     return change.replace(call, f"{change.use('shim', 'configure')}(", config, *tail, ")")
 
 
@@ -211,6 +252,7 @@ def _make(site: Site, *, is_global: bool) -> Change:
     file, call, owner = site.file, site.call, site.owner
     if call is None or owner is None:
         raise CannotRewrite("the method is passed on without being called")
+    is_global = is_global or becomes_global(file, call)
     change = site.change("the provider is set, and gives the tracer")
     statement = site.statement
     name: Part = owner
@@ -220,7 +262,7 @@ def _make(site: Site, *, is_global: bool) -> Change:
         try:
             plan = read_config(change, owner)
         except BuiltAtRunTime:
-            return _chained_at_run_time(site, owner)
+            return _chained_at_run_time(site, owner, is_global=is_global)
         _check_hoistable(site, call)
         name = free_name(file, call, "provider", "tracer_provider")
         _finish(change, plan)
@@ -228,24 +270,35 @@ def _make(site: Site, *, is_global: bool) -> Change:
     made = _made(file, owner)
     change.depends_on(*(one.func for one in made))
     whole = _alternative(file, call)
-    if not is_global or any(is_run_time(file, one) for one in made):
+    bare = isinstance(statement, ast.Expr) and statement.value is call
+    if not is_global:
         file.memo["provider", call] = name
+        return change.replace(whole, name, ".get_tracer(__name__)")
+    if not isinstance(owner, ast.Call) and _is_set_where_made(file, owner):
+        if bare:
+            return change.remove(statement)
         return change.replace(whole, name, ".get_tracer(__name__)")
     trace = change.use("opentelemetry", "trace")
     setting = (f"{trace}.set_tracer_provider(", name, ")")
-    if isinstance(statement, ast.Expr) and statement.value is call:
+    if bare:
         return change.replace_statement(statement, setting)
     _check_hoistable(site, call)
     change.before(statement, setting)
     return change.replace(whole, f"{trace}.get_tracer(__name__)")
 
 
-def _chained_at_run_time(site: Site, owner: ast.Call) -> Change:
+def _chained_at_run_time(site: Site, owner: ast.Call, *, is_global: bool) -> Change:
     made = Site(site.file, owner.func, "jaeger_client.Config")
-    change = _at_run_time(made, owner)
-    call = site.call
+    change = _at_run_time(made, owner, is_global=is_global)
+    file, call, statement = site.file, site.call, site.statement
     assert call is not None
-    return change.replace(_alternative(site.file, call), owner, ".get_tracer(__name__)")
+    whole = _alternative(file, call)
+    if is_global or not isinstance(statement, ast.Assign) or statement.value is not call:
+        return change.replace(whole, owner, ".get_tracer(__name__)")
+    name = free_name(file, call, "provider", "tracer_provider")
+    file.memo["provider", call] = name
+    change.before(statement, (f"{name} = ", owner))
+    return change.replace(whole, f"{name}.get_tracer(__name__)")
 
 
 def _alternative(file: File, call: ast.Call) -> ast.expr:

@@ -12,6 +12,7 @@ from codemods.rules.types import known_type
 from codemods.setup import (
     SAMPLING,
     Plan,
+    becomes_global,
     free_name,
     provider_lines,
     read_config,
@@ -85,9 +86,7 @@ def tracer_class(site: Site) -> Change | Report | None:
     ):
         raise CannotRewrite("the tracer is made inside an expression; write it as a statement")
     name = free_name(site.file, call, "provider", "tracer_provider")
-    change.before(statement, *provider_lines(plan, name))
-    site.file.memo["provider", call] = name
-    return change.replace(call, f"{name}.get_tracer(__name__)")
+    return _made(plan, call, name)
 
 
 @rule.member("config", "create_tracer")
@@ -105,8 +104,17 @@ def create_tracer(site: Site) -> Change | Report:
             change.imports = {one for one in change.imports if one[0] != SAMPLING}
         _read(plan, name, value)
     name = free_name(file, call, "provider", "tracer_provider")
-    change.before(statement, *provider_lines(plan, name))
+    return _made(plan, call, name)
+
+
+def _made(plan: Plan, call: ast.Call, name: str) -> Change:
+    """A provider before the statement, and its tracer in the place of the call."""
+    change, file = plan.change, plan.change.file
+    lines = provider_lines(plan, name)
+    if becomes_global(file, call):
+        lines.append((f"{change.use('opentelemetry', 'trace')}.set_tracer_provider({name})",))
     file.memo["provider", call] = name
+    change.before(file.statement(call), *lines)
     return change.replace(call, f"{name}.get_tracer(__name__)")
 
 

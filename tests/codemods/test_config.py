@@ -141,3 +141,119 @@ class Written:
         self.config.initialize_tracer()
 """
     assert run(before).source.decode().count("trace.set_tracer_provider(self.config)") == 1
+
+
+def test_each_branch_sets_the_provider_where_the_shim_does_in_one() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+
+def setup(name, given):
+    if given is None:
+        config = {CONFIG}name)
+    else:
+        config = Config(config=given(), service_name=name)
+    return config.initialize_tracer()
+"""
+    after = f"""\
+{GLOBAL}from shim import configure
+
+
+def setup(name, given):
+    if given is None:
+        config = {PROVIDER}name}}))
+        config.{EXPORT}
+        trace.set_tracer_provider(config)
+    else:
+        config = configure(given(), service_name=name)
+    return config.get_tracer(__name__)
+"""
+    check(before, after)
+
+
+def test_a_configuration_that_may_come_from_elsewhere_is_set_before_its_tracer() -> None:
+    before = """\
+from jaeger_client import Config
+
+
+def setup(given, config=None):
+    if config is None:
+        config = Config(config=given(), service_name="x")
+    return config.initialize_tracer()
+"""
+    after = """\
+from opentelemetry import trace
+from shim import configure
+
+
+def setup(given, config=None):
+    if config is None:
+        config = configure(given(), service_name="x", set_global=False)
+    trace.set_tracer_provider(config)
+    return trace.get_tracer(__name__)
+"""
+    result = check(before, after)
+    assert any("sets no propagators" in finding.advice for finding in result.findings)
+
+
+def test_new_tracer_of_a_configuration_made_at_run_time_sets_nothing() -> None:
+    before = """\
+from jaeger_client import Config
+
+
+def tracer(given):
+    return Config(config=given(), service_name="x").new_tracer()
+"""
+    after = """\
+from shim import configure
+
+
+def tracer(given):
+    return configure(given(), service_name="x", set_global=False).get_tracer(__name__)
+"""
+    check(before, after)
+
+
+@pytest.mark.parametrize(
+    "register", ["opentracing.set_global_tracer({})", "opentracing.tracer = {}"]
+)
+def test_a_new_tracer_that_is_registered_at_once_sets_its_provider(register: str) -> None:
+    before = "import opentracing\nfrom jaeger_client import Config\n\n"
+    before += register.format(CONFIG + "'x').new_tracer()") + "\n"
+    after = f"""\
+{GLOBAL}
+provider = {PROVIDER}'x'}}))
+provider.{EXPORT}
+trace.set_tracer_provider(provider)
+trace.get_tracer(__name__)
+"""
+    check(before, after)
+
+
+def test_a_tracer_made_by_hand_and_registered_at_once_sets_its_provider() -> None:
+    before = """\
+import opentracing
+from jaeger_client import ConstSampler, Tracer
+from jaeger_client.reporter import InMemoryReporter
+
+opentracing.tracer = Tracer("x", InMemoryReporter(), ConstSampler(True))
+"""
+    assert "trace.set_tracer_provider(provider)" in run(before).source.decode()
+
+
+def test_a_provider_out_of_reach_is_not_taken_for_the_global_one() -> None:
+    before = f"""\
+import opentracing
+from jaeger_client import Config
+
+
+def new():
+    config = {CONFIG}"x")
+    return config.new_tracer()
+
+
+opentracing.set_global_tracer(new())
+"""
+    result = run(before, unsafe=True)
+    assert "opentracing.set_global_tracer(new())" in result.source.decode()
+    assert any("set it with trace.set_tracer_provider" in one.message for one in result.findings)
