@@ -60,6 +60,7 @@ class Plan:
     limits: Line = ()
     exporter: ast.expr | None = None
     b3: bool = False
+    hands_on: bool = False  # nothing but the caller's context: no spans of its own
     notes: list[str] = field(default_factory=list)
 
     def doubt(self, precondition: str) -> None:
@@ -333,6 +334,9 @@ _READERS = {
 def provider_lines(plan: Plan, name: str) -> list[Line]:
     """The statements that build the provider and, if asked, set the propagators."""
     change = plan.change
+    if plan.hands_on:
+        provider = change.use("opentelemetry.trace", "NoOpTracerProvider")
+        return [(f"{name} = {provider}()",), *propagator_lines(change, b3=plan.b3)]
     arguments: list[Line] = []
     if resource := _resource(plan):
         arguments.append(resource)
