@@ -33,7 +33,7 @@ OTLP to the host the agent had; `initialize_tracer()` sets it as the global prov
 is OpenTelemetry's default; without a sampler jaeger-client sampled 0.1 %, which is written out.
 `JAEGER_AGENT_HOST` and `JAEGER_TAGS`, which jaeger-client read by itself, are
 `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_RESOURCE_ATTRIBUTES` now. A configuration that only a run
-can tell goes to `shim.configure`, which sets provider and propagators where `initialize_tracer()`
+can tell goes to `shim.configure`, which speaks the same protocol, and sets provider and propagators where `initialize_tracer()`
 follows; then every branch that makes one does.
 """,
     examples=(
@@ -180,6 +180,8 @@ def _at_run_time(site: Site, call: ast.Call, *, is_global: bool) -> Change:
     change.advice = "Needs the package jaeger2otlp[shim] in the service."
     service = _given(call, 2, "service_name")
     tail: tuple[Part, ...] = (", service_name=", service) if service is not None else ()
+    protocol = "grpc" if site.options.protocol == "grpc" else "http/protobuf"
+    tail = (*tail, f', protocol="{protocol}"')
     if not is_global:
         tail = (*tail, ", set_global=False")
         change.advice += " It sets no propagators here, whatever the configuration says of them."

@@ -165,7 +165,7 @@ def setup(name, given):
         config.{EXPORT}
         trace.set_tracer_provider(config)
     else:
-        config = configure(given(), service_name=name)
+        config = configure(given(), service_name=name, protocol="grpc")
     return config.get_tracer(__name__)
 """
     check(before, after)
@@ -188,7 +188,7 @@ from shim import configure
 
 def setup(given, config=None):
     if config is None:
-        config = configure(given(), service_name="x", set_global=False)
+        config = configure(given(), service_name="x", protocol="grpc", set_global=False)
     trace.set_tracer_provider(config)
     return trace.get_tracer(__name__)
 """
@@ -209,7 +209,7 @@ from shim import configure
 
 
 def tracer(given):
-    return configure(given(), service_name="x", set_global=False).get_tracer(__name__)
+    return configure(given(), service_name="x", protocol="grpc", set_global=False).get_tracer(__name__)
 """
     check(before, after)
 
@@ -257,3 +257,21 @@ opentracing.set_global_tracer(new())
     result = run(before, unsafe=True)
     assert "opentracing.set_global_tracer(new())" in result.source.decode()
     assert any("set it with trace.set_tracer_provider" in one.message for one in result.findings)
+
+
+def test_the_shim_speaks_the_protocol_of_the_migration() -> None:
+    before = """\
+from jaeger_client import Config
+
+
+def setup(given):
+    return Config(config=given(), service_name="x").initialize_tracer()
+"""
+    after = """\
+from shim import configure
+
+
+def setup(given):
+    return configure(given(), service_name="x", protocol="http/protobuf").get_tracer(__name__)
+"""
+    check(before, after, protocol="http")
