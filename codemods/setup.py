@@ -481,8 +481,20 @@ def becomes_global(file: File, call: ast.Call) -> bool:
     return False
 
 
+def keeps_provider(file: File, maker: ast.AST) -> bool:
+    """Whether a maker of a tracer gives it a provider of its own that is not the global one."""
+    own = file.symbol(maker) == "jaeger_client.Tracer" or (
+        isinstance(maker, ast.Attribute) and maker.attr in ("new_tracer", "create_tracer")
+    )
+    call = file.parents[maker]
+    return own and not (isinstance(call, ast.Call) and becomes_global(file, call))
+
+
 def free_name(file: File, node: ast.AST, *names: str) -> str:
-    """The first name that the function around a node does not use and was not given before."""
+    """The first name that the function around a node does not use and was not given before.
+
+    Nor to the module, whose provider a function may close.
+    """
     function = file.function(node)
     taken = {
         name
@@ -490,10 +502,12 @@ def free_name(file: File, node: ast.AST, *names: str) -> str:
         if any(file.function(one) is function or isinstance(one, ast.arg) for one in nodes)
     }
     given = file.memo.setdefault(("given names", function), set())
+    modules = file.memo.get(("given names", file.source.tree), set())
     assert isinstance(given, set)
+    assert isinstance(modules, set)
     numbered = (f"{names[-1]}_{number}" for number in itertools.count(2))
     for name in itertools.chain(names, numbered):
-        if name not in taken | given and not file.uses(name, function):
+        if name not in taken | given | modules and not file.uses(name, function):
             given.add(name)
             return name
     raise AssertionError("numbers end nowhere")

@@ -71,8 +71,8 @@ def configure(
     tags, reporter settings and the endpoint are taken over as docs/shim.md tells; propagators
     (`uber-trace-id` or B3, and W3C) are set too, unless OTEL_PROPAGATORS is. With `set_global`
     both become the process's own. `protocol` is how OTLP is spoken, as it is by the exporters that
-    the code names itself; without it OTEL_EXPORTER_OTLP_PROTOCOL decides. Raises ValueError as Config does: no service name, an unknown
-    sampler type.
+    the code names itself; without it OTEL_EXPORTER_OTLP_PROTOCOL decides. Raises ValueError as
+    Config does: no service name, an unknown sampler type.
     """
     from shim.translated import propagator_of, provider_of
 

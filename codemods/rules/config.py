@@ -33,8 +33,8 @@ OTLP to the host the agent had; `initialize_tracer()` sets it as the global prov
 is OpenTelemetry's default; without a sampler jaeger-client sampled 0.1 %, which is written out.
 `JAEGER_AGENT_HOST` and `JAEGER_TAGS`, which jaeger-client read by itself, are
 `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_RESOURCE_ATTRIBUTES` now. A configuration that only a run
-can tell goes to `shim.configure`, which speaks the same protocol, and sets provider and propagators where `initialize_tracer()`
-follows; then every branch that makes one does.
+can tell goes to `shim.configure`, which speaks the same protocol, and sets provider and propagators
+where `initialize_tracer()` follows; then every branch that makes one does.
 """,
     examples=(
         (

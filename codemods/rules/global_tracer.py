@@ -7,8 +7,8 @@ import ast
 from codemods.model import Safety
 from codemods.origins import place
 from codemods.registry import define
-from codemods.setup import becomes_global
-from codemods.site import CannotRewrite, Change, File, Site
+from codemods.setup import keeps_provider
+from codemods.site import CannotRewrite, Change, Site
 
 rule = define(
     code="JO110",
@@ -140,20 +140,11 @@ def _check_makers(site: Site, change: Change, value: ast.expr) -> None:
         node = file.flow.makers.get(maker)
         if node is None:
             change.unsafe = f"the tracer made in {place(maker, file.flow.module)} is the global one"
-        elif not _is_global(file, node):
+        elif keeps_provider(file, node):
             raise CannotRewrite(
                 f"the provider of the tracer made in {place(maker, file.flow.module)} is not at "
                 "hand here, and is not the global one: set it with trace.set_tracer_provider"
             )
-
-
-def _is_global(file: File, maker: ast.AST) -> bool:
-    """Whether a maker of a tracer sets the provider too, or asks the one that is set."""
-    own = file.symbol(maker) == "jaeger_client.Tracer" or (
-        isinstance(maker, ast.Attribute) and maker.attr in ("new_tracer", "create_tracer")
-    )
-    call = file.parents[maker]
-    return not own or (isinstance(call, ast.Call) and becomes_global(file, call))
 
 
 @rule.symbol("opentracing.is_global_tracer_registered")

@@ -76,8 +76,8 @@ _HANDED_ON = (
     "without a trace context is handed on without one; jaeger-client started a trace. "
 )
 _HANDED_ON_B3 = (
-    "64-bit trace ids are widened to 128 bits with zeros, `X-B3-ParentSpanId` is not sent, and what "
-    "came without `X-B3-Sampled` goes on as not sampled."
+    "64-bit trace ids are widened to 128 bits with zeros, `X-B3-ParentSpanId` is not sent, and "
+    "what came without `X-B3-Sampled` goes on as not sampled."
 )
 _STATEMENTS = (ast.Assign, ast.Return)
 
@@ -131,6 +131,7 @@ def _made(plan: Plan, call: ast.Call, name: str) -> Change:
     if becomes_global(file, call):
         lines.append((f"{change.use('opentelemetry', 'trace')}.set_tracer_provider({name})",))
     file.memo["provider", call] = name
+    file.memo["hands on", call] = plan.hands_on
     change.before(file.statement(call), *lines)
     return change.replace(call, f"{name}.get_tracer(__name__)")
 

@@ -202,14 +202,17 @@ from jaeger_client import Config
 
 
 def tracer(given):
-    return Config(config=given(), service_name="x").new_tracer()
+    tracer = Config(config=given(), service_name="x").new_tracer()
+    return tracer
 """
     after = """\
 from shim import configure
 
 
 def tracer(given):
-    return configure(given(), service_name="x", protocol="grpc", set_global=False).get_tracer(__name__)
+    provider = configure(given(), service_name="x", protocol="grpc", set_global=False)
+    tracer = provider.get_tracer(__name__)
+    return tracer
 """
     check(before, after)
 
@@ -275,3 +278,41 @@ def setup(given):
     return configure(given(), service_name="x", protocol="http/protobuf").get_tracer(__name__)
 """
     check(before, after, protocol="http")
+
+
+def test_a_tracer_with_a_provider_of_its_own_closes_that_one() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+
+def once():
+    tracer = {CONFIG}"x").new_tracer()
+    tracer.close()
+"""
+    after = f"""\
+{IMPORTS}
+
+def once():
+    provider = {PROVIDER}"x"}}))
+    provider.{EXPORT}
+    tracer = provider.get_tracer(__name__)
+    provider.shutdown()
+"""
+    check(before, after)
+
+
+def test_a_provider_out_of_reach_is_not_closed_in_place_of_the_global_one() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+
+class App:
+    def __init__(self):
+        self.tracer = {CONFIG}"x").new_tracer()
+
+    def stop(self):
+        self.tracer.close()
+"""
+    result = run(before, unsafe=True)
+    assert b"self.tracer.close()" in result.source
+    assert any("call its shutdown()" in one.message for one in result.findings)
