@@ -133,11 +133,14 @@ def _entries(file: File, node: ast.expr) -> dict[str, ast.expr]:
 
 
 def _drop_variable(change: Change, config: ast.expr) -> None:
-    """Delete `config = {...}` where nothing but the Config call uses it."""
+    """Delete `config = {...}` of a function where nothing but the Config call uses it.
+
+    A module's stays: another module may import it.
+    """
     assert isinstance(config, ast.Name)
     file = change.file
     function = file.function(config)
-    if len(file.uses(config.id, function)) == 2:
+    if function is not file.source.tree and len(file.uses(config.id, function)) == 2:
         bound = next(one for one in file.bound[config.id] if file.function(one) is function)
         change.remove(file.statement(bound))
 

@@ -316,3 +316,15 @@ class App:
     result = run(before, unsafe=True)
     assert b"self.tracer.close()" in result.source
     assert any("call its shutdown()" in one.message for one in result.findings)
+
+
+def test_the_settings_of_a_module_stay_for_those_who_import_them() -> None:
+    before = """\
+from jaeger_client import Config
+
+SETTINGS = {"sampler": {"type": "const", "param": 1}}
+tracer = Config(config=SETTINGS, service_name="x").initialize_tracer()
+"""
+    text = run(before).source.decode()
+    assert "SETTINGS = {" in text
+    assert "TracerProvider(" in text
