@@ -46,14 +46,36 @@ def variable(file: File, node: ast.AST) -> Variable | None:
 
 
 def holder(file: File, node: ast.AST) -> FunctionNode | ast.Lambda | ast.Module:
-    """The function (or module) whose variable a name is."""
+    """The function (or module) whose variable a name is, `global` and `nonlocal` heeded."""
     assert isinstance(node, ast.Name)
     bound = {file.function(one) if not isinstance(one, ast.arg) else _function_of(file, one)
              for one in file.bound.get(node.id, ())}  # fmt: skip
+    scopes = file.flow.scopes
+    bound -= {one for one in bound if one in scopes and node.id in scopes[one].outer}
     function = file.function(node)
     while function not in bound and not isinstance(function, ast.Module):
         function = file.function(function)
     return function
+
+
+def occurrences(file: File, node: ast.expr) -> list[ast.expr]:
+    """Every mention of the variable or attribute that an expression names, itself included."""
+    if isinstance(node, ast.Name):
+        owner = holder(file, node)
+        names = file.uses(node.id, file.source.tree)
+        return [one for one in names if holder(file, one) is owner]
+    if not isinstance(node, ast.Attribute):
+        return []
+    text = ast.unparse(node)
+    inside = file.class_of(node) if text.startswith("self.") else None
+    return [
+        one
+        for one in file.nodes
+        if isinstance(one, ast.Attribute)
+        and one.attr == node.attr
+        and ast.unparse(one) == text
+        and (inside is None or file.class_of(one) is inside)
+    ]
 
 
 def _function_of(file: File, arg: ast.arg) -> ast.AST:

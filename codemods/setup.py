@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from dataclasses import dataclass, field
 
 from codemods.edits import Part
@@ -59,6 +60,7 @@ class Plan:
     limits: Line = ()
     exporter: ast.expr | None = None
     b3: bool = False
+    hands_on: bool = False  # nothing but the caller's context: no spans of its own
     notes: list[str] = field(default_factory=list)
 
     def doubt(self, precondition: str) -> None:
@@ -90,7 +92,6 @@ def read_config(change: Change, call: ast.Call) -> Plan:
     if config is None:
         raise CannotRewrite("Config has no configuration")
     entries = _entries(change.file, config)
-    change.file.memo["config", call] = "written out"
     if "sampler" not in entries:
         _no_sampler(plan)
     for key, value in entries.items():
@@ -98,6 +99,20 @@ def read_config(change: Change, call: ast.Call) -> Plan:
     if config is not _display(change.file, config):
         _drop_variable(change, config)
     return plan
+
+
+def is_run_time(file: File, call: ast.Call) -> bool:
+    """Whether only a run can tell what a `Config(...)` says, so that `shim` is asked then."""
+    if ("run time", call) not in file.memo:
+        found = False
+        try:
+            read_config(Change(file, ""), call)
+        except BuiltAtRunTime:
+            found = True
+        except CannotRewrite:
+            pass
+        file.memo["run time", call] = found
+    return bool(file.memo["run time", call])
 
 
 def _display(file: File, node: ast.expr) -> ast.Dict | None:
@@ -118,11 +133,14 @@ def _entries(file: File, node: ast.expr) -> dict[str, ast.expr]:
 
 
 def _drop_variable(change: Change, config: ast.expr) -> None:
-    """Delete `config = {...}` where nothing but the Config call uses it."""
+    """Delete `config = {...}` of a function where nothing but the Config call uses it.
+
+    A module's stays: another module may import it.
+    """
     assert isinstance(config, ast.Name)
     file = change.file
     function = file.function(config)
-    if len(file.uses(config.id, function)) == 2:
+    if function is not file.source.tree and len(file.uses(config.id, function)) == 2:
         bound = next(one for one in file.bound[config.id] if file.function(one) is function)
         change.remove(file.statement(bound))
 
@@ -319,6 +337,9 @@ _READERS = {
 def provider_lines(plan: Plan, name: str) -> list[Line]:
     """The statements that build the provider and, if asked, set the propagators."""
     change = plan.change
+    if plan.hands_on:
+        provider = change.use("opentelemetry.trace", "NoOpTracerProvider")
+        return [(f"{name} = {provider}()",), *propagator_lines(change, b3=plan.b3)]
     arguments: list[Line] = []
     if resource := _resource(plan):
         arguments.append(resource)
@@ -453,12 +474,43 @@ def propagator_lines(change: Change, *, b3: bool) -> list[Line]:
     return [(f"{setter}(\n    {composite}(\n        [{w3c}(), {baggage}(), {uber}()]\n    )\n)",)]
 
 
+def becomes_global(file: File, call: ast.Call) -> bool:
+    """Whether a tracer is made only to be the global one: `opentracing.tracer = Tracer(...)`."""
+    parent = file.parents[call]
+    if isinstance(parent, ast.Assign) and len(parent.targets) == 1:
+        return file.symbol(parent.targets[0]) == "opentracing.tracer"
+    if isinstance(parent, ast.Call):
+        return file.symbol(parent.func) == "opentracing.set_global_tracer"
+    return False
+
+
+def keeps_provider(file: File, maker: ast.AST) -> bool:
+    """Whether a maker of a tracer gives it a provider of its own that is not the global one."""
+    own = file.symbol(maker) == "jaeger_client.Tracer" or (
+        isinstance(maker, ast.Attribute) and maker.attr in ("new_tracer", "create_tracer")
+    )
+    call = file.parents[maker]
+    return own and not (isinstance(call, ast.Call) and becomes_global(file, call))
+
+
 def free_name(file: File, node: ast.AST, *names: str) -> str:
-    """The first name the function around a node does not bind."""
+    """The first name that the function around a node does not use and was not given before.
+
+    Nor to the module, whose provider a function may close.
+    """
     function = file.function(node)
     taken = {
         name
         for name, nodes in file.bound.items()
         if any(file.function(one) is function or isinstance(one, ast.arg) for one in nodes)
     }
-    return next((name for name in names if name not in taken), f"_{names[-1]}")
+    given = file.memo.setdefault(("given names", function), set())
+    modules = file.memo.get(("given names", file.source.tree), set())
+    assert isinstance(given, set)
+    assert isinstance(modules, set)
+    numbered = (f"{names[-1]}_{number}" for number in itertools.count(2))
+    for name in itertools.chain(names, numbered):
+        if name not in taken | given | modules and not file.uses(name, function):
+            given.add(name)
+            return name
+    raise AssertionError("numbers end nowhere")

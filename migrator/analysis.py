@@ -133,7 +133,7 @@ def _discover(
 def _read_manifests(paths: Sequence[str], result: Analysis) -> None:
     """Report the requirements that name a legacy distribution."""
     found = {
-        path: tuple(manifests.findings(source.decode("utf-8", "replace")))
+        path: tuple(manifests.findings(source.decode("utf-8", "replace"), path))
         for path, source in discovery.search(sorted(paths), manifests.is_candidate).sources.items()
     }
     dropped = vcs.ignored([path for path in found if found[path]])

@@ -22,12 +22,15 @@ class Endpoint(NamedTuple):
     url: str | None
 
 
-def endpoint(agent_host: str | None, environ: Mapping[str, str] = os.environ) -> Endpoint:
+def endpoint(
+    agent_host: str | None, environ: Mapping[str, str] = os.environ, *, protocol: str | None = None
+) -> Endpoint:
     """The rule. The agent's port says nothing about OTLP: it becomes 4317 (gRPC) or 4318 (HTTP).
 
-    `http/protobuf` is the specification's default, and the one that survives forks.
+    A `protocol` that the code names goes before the environment's. `http/protobuf` is the
+    specification's default, and the one that survives forks.
     """
-    protocol = _first(environ, _PROTOCOL) or DEFAULT_PROTOCOL
+    protocol = protocol or _first(environ, _PROTOCOL) or DEFAULT_PROTOCOL
     if protocol not in _PORTS:
         logger.warning(
             "OTLP protocol %r is not known (%s); using %s",

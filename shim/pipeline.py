@@ -85,8 +85,8 @@ def span_queue(
     )
 
 
-def make_exporter(agent_host: str | None) -> SpanExporter:
-    """The exporters that OTEL_TRACES_EXPORTER names, OTLP without it.
+def make_exporter(agent_host: str | None, protocol: str | None = None) -> SpanExporter:
+    """The exporters that OTEL_TRACES_EXPORTER names, OTLP (spoken as `protocol`) without it.
 
     What cannot be made is logged and left out.
     """
@@ -96,15 +96,17 @@ def make_exporter(agent_host: str | None) -> SpanExporter:
         if name in ("", "none"):
             continue
         try:
-            exporters.append(otlp_exporter(agent_host) if name == "otlp" else _by_name(name))
+            exporters.append(
+                otlp_exporter(agent_host, protocol) if name == "otlp" else _by_name(name)
+            )
         except Exception:
             logger.exception("Span exporter %r cannot be used; its spans are lost", name)
     return exporters[0] if len(exporters) == 1 else _Several(exporters)
 
 
-def otlp_exporter(agent_host: str | None) -> SpanExporter:
+def otlp_exporter(agent_host: str | None, protocol: str | None = None) -> SpanExporter:
     """The OTLP exporter, with the fast encoder unless JAEGER2OTLP_FAST_ENCODER is `false`."""
-    where = endpoint(agent_host)
+    where = endpoint(agent_host, protocol=protocol)
     if where.url is not None:
         logger.info("Spans go to %s as OTLP (%s)", where.url, where.protocol)
     if os.environ.get("JAEGER2OTLP_FAST_ENCODER", "").lower() != "false":

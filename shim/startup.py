@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -59,19 +59,24 @@ def auto() -> None:
 
 
 def configure(
-    config: Mapping[str, Any], service_name: str | None = None, *, set_global: bool = True
+    config: Mapping[str, Any],
+    service_name: str | None = None,
+    *,
+    set_global: bool = True,
+    protocol: Literal["grpc", "http/protobuf"] | None = None,
 ) -> TracerProvider:
     """An OpenTelemetry TracerProvider for a jaeger_client Config dict that is made at run time.
 
     For migrated code: plain OpenTelemetry comes out, no legacy API. Sampler, limits, process
     tags, reporter settings and the endpoint are taken over as docs/shim.md tells; propagators
     (`uber-trace-id` or B3, and W3C) are set too, unless OTEL_PROPAGATORS is. With `set_global`
-    both become the process's own. Raises ValueError as Config does: no service name, an unknown
-    sampler type.
+    both become the process's own. `protocol` is how OTLP is spoken, as it is by the exporters that
+    the code names itself; without it OTEL_EXPORTER_OTLP_PROTOCOL decides. Raises ValueError as
+    Config does: no service name, an unknown sampler type.
     """
     from shim.translated import propagator_of, provider_of
 
-    provider = provider_of(dict(config), service_name)
+    provider = provider_of(dict(config), service_name, protocol)
     if set_global:
         from opentelemetry import propagate, trace
 

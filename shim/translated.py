@@ -28,11 +28,13 @@ from shim.samplers import ProbabilisticSampler as OtelProbabilistic
 from shim.samplers import RateLimitingSampler as OtelRateLimiting
 
 
-def provider_of(config: dict[str, Any], service_name: str | None) -> TracerProvider:
+def provider_of(
+    config: dict[str, Any], service_name: str | None, protocol: str | None = None
+) -> TracerProvider:
     """The provider: sampler, resource, limits and pipeline. Raises ValueError as Config does."""
     legacy = Config(config, service_name=service_name)
     queue = span_queue(
-        lambda: make_exporter(legacy.local_agent_reporting_host),
+        lambda: make_exporter(legacy.local_agent_reporting_host, protocol),
         capacity=_whole(config.get("reporter_queue_size")),
         wake_at=_whole(config.get("reporter_batch_size")),
         flush_interval=float(legacy.reporter_flush_interval) or None,

@@ -7,7 +7,17 @@ import ast
 from codemods.edits import Part
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.setup import W3C_NOTE, BuiltAtRunTime, Plan, free_name, provider_lines, read_config
+from codemods.scopes import holder, occurrences
+from codemods.setup import (
+    W3C_NOTE,
+    BuiltAtRunTime,
+    Plan,
+    becomes_global,
+    free_name,
+    is_run_time,
+    provider_lines,
+    read_config,
+)
 from codemods.site import CannotRewrite, Change, File, Report, Site
 
 rule = define(
@@ -22,7 +32,9 @@ OTLP to the host the agent had; `initialize_tracer()` sets it as the global prov
 `--endpoint-from-env` leaves the address to `OTEL_EXPORTER_OTLP_ENDPOINT`. A constant sampler of 1
 is OpenTelemetry's default; without a sampler jaeger-client sampled 0.1 %, which is written out.
 `JAEGER_AGENT_HOST` and `JAEGER_TAGS`, which jaeger-client read by itself, are
-`OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_RESOURCE_ATTRIBUTES` now.
+`OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_RESOURCE_ATTRIBUTES` now. A configuration that only a run
+can tell goes to `shim.configure`, which speaks the same protocol, and sets provider and propagators
+where `initialize_tracer()` follows; then every branch that makes one does.
 """,
     examples=(
         (
@@ -81,15 +93,18 @@ def config(site: Site) -> Change | Report | None:
     try:
         plan = read_config(change, call)
     except BuiltAtRunTime:
-        return _at_run_time(site, call)
+        early = target is not None and _is_set_where_made(site.file, target)
+        return _at_run_time(site, call, is_global=early)
     name = _new_name(site.file, target)
     _finish(change, plan)
-    if name is not None:
-        if isinstance(target, ast.Name):
-            for use in _uses(site.file, target):
+    if name is not None and target is not None:
+        lines = provider_lines(plan, name)
+        if _is_set_where_made(site.file, target):
+            lines.append((f"{change.use('opentelemetry', 'trace')}.set_tracer_provider({name})",))
+        if name != site.file.text(target):
+            for use in occurrences(site.file, target):
                 change.replace(use, name)
-        change.replace_statement(statement, *provider_lines(plan, name))
-        return change
+        return change.replace_statement(statement, *lines)
     _check_hoistable(site, call)
     name = free_name(site.file, call, "provider", "tracer_provider")
     change.before(statement, *provider_lines(plan, name))
@@ -98,7 +113,7 @@ def config(site: Site) -> Change | Report | None:
 
 def only_use(file: File, target: ast.Name) -> ast.Call | None:
     """The one `config.create_tracer(...)` that a configuration is for, in its own block."""
-    others = [use for use in _uses(file, target) if use is not target]
+    others = [use for use in occurrences(file, target) if use is not target]
     made = [_create_tracer(file, use) for use in others]
     call = next(filter(None, made), None)
     if call is None or not _is_bound_once(file, target):
@@ -109,18 +124,54 @@ def only_use(file: File, target: ast.Name) -> ast.Call | None:
 
 
 def _is_bound_once(file: File, target: ast.Name) -> bool:
-    here = file.function(target)
-    return sum(file.function(one) is here for one in file.bound[target.id]) == 1
+    return _bindings(file, target) == 1
 
 
-def _create_tracer(file: File, use: ast.Name) -> ast.Call | None:
+def _create_tracer(file: File, use: ast.expr) -> ast.Call | None:
     member = file.parents[use]
     call = file.parents[member]
     is_call = isinstance(member, ast.Attribute) and member.attr == "create_tracer"
     return call if is_call and isinstance(call, ast.Call) else None
 
 
-def _at_run_time(site: Site, call: ast.Call) -> Change:
+def _is_set_where_made(file: File, owner: ast.expr) -> bool:
+    """Whether each `Config(...)` of a variable sets its provider itself, as the shim does in one.
+
+    So it is where nothing else is bound to the variable and its tracers are global ones.
+    """
+    made = _made(file, owner)
+    return (
+        any(is_run_time(file, one) for one in made)
+        and len(made) == _bindings(file, owner)
+        and _makers(file, owner) == {"initialize_tracer"}
+    )
+
+
+def _bindings(file: File, owner: ast.expr) -> int:
+    """How often a variable or attribute is bound."""
+    if isinstance(owner, ast.Attribute):
+        stores = [one for one in occurrences(file, owner) if not _is_read(one)]
+        return len(stores)
+    assert isinstance(owner, ast.Name)
+    scope = holder(file, owner)
+    scopes = [
+        holder(file, one) if isinstance(one, ast.Name) else file.function(one)
+        for one in file.bound.get(owner.id, ())
+    ]
+    return scopes.count(scope)
+
+
+def _is_read(node: ast.expr) -> bool:
+    return isinstance(getattr(node, "ctx", None), ast.Load)
+
+
+def _makers(file: File, owner: ast.expr) -> set[str]:
+    """Which of the methods that make a tracer are called on a variable."""
+    parents = [file.parents[one] for one in occurrences(file, owner)]
+    return {one.attr for one in parents if isinstance(one, ast.Attribute)} & _MAKERS
+
+
+def _at_run_time(site: Site, call: ast.Call, *, is_global: bool) -> Change:
     """The shim translates a configuration that only a run can tell, and sets the provider."""
     config = _given(call, 0, "config")
     if config is None:
@@ -129,7 +180,11 @@ def _at_run_time(site: Site, call: ast.Call) -> Change:
     change.advice = "Needs the package jaeger2otlp[shim] in the service."
     service = _given(call, 2, "service_name")
     tail: tuple[Part, ...] = (", service_name=", service) if service is not None else ()
-    site.file.memo["config", call] = "run time"
+    protocol = "grpc" if site.options.protocol == "grpc" else "http/protobuf"
+    tail = (*tail, f', protocol="{protocol}"')
+    if not is_global:
+        tail = (*tail, ", set_global=False")
+        change.advice += " It sets no propagators here, whatever the configuration says of them."
     return change.replace(call, f"{change.use('shim', 'configure')}(", config, *tail, ")")
 
 
@@ -155,27 +210,34 @@ def _target(statement: ast.stmt, call: ast.Call) -> ast.expr | None:
     return None
 
 
-def _uses(file: File, target: ast.Name) -> list[ast.Name]:
-    return file.uses(target.id, file.function(target))
-
-
 def _new_name(file: File, target: ast.expr | None) -> str | None:
     """`provider` for a local variable only used to make tracers, else the old name."""
     if isinstance(target, ast.Attribute):
         return file.text(target)
     if not isinstance(target, ast.Name):
         return None
-    others = [use for use in _uses(file, target) if use is not target]
+    others = [use for use in occurrences(file, target) if use is not target]
     makers = all(
         isinstance(parent := file.parents[use], ast.Attribute) and parent.attr in _MAKERS
         for use in others
     )
-    single = _is_bound_once(file, target)
-    module = isinstance(file.function(target), ast.Module)
-    elsewhere = module and len(file.uses(target.id, file.source.tree)) != len(others) + 1
-    if makers and single and not elsewhere:
+    if makers and _is_bound_once(file, target) and not _is_public(file, target):
         return free_name(file, target, "provider", "tracer_provider")
     return target.id
+
+
+def _is_public(file: File, target: ast.Name) -> bool:
+    """Whether code elsewhere may know the name: one of a module that is imported, or a class."""
+    for around in file.ancestors(target):
+        match around:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                return holder(file, target) is not around
+            case ast.ClassDef():
+                return True
+            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                here = file.function(target)
+                return any(file.function(one) is not here for one in occurrences(file, target))
+    return True
 
 
 @rule.member("config", "initialize_tracer")
@@ -192,6 +254,7 @@ def _make(site: Site, *, is_global: bool) -> Change:
     file, call, owner = site.file, site.call, site.owner
     if call is None or owner is None:
         raise CannotRewrite("the method is passed on without being called")
+    is_global = is_global or becomes_global(file, call)
     change = site.change("the provider is set, and gives the tracer")
     statement = site.statement
     name: Part = owner
@@ -201,46 +264,43 @@ def _make(site: Site, *, is_global: bool) -> Change:
         try:
             plan = read_config(change, owner)
         except BuiltAtRunTime:
-            return _chained_at_run_time(site, owner)
+            return _chained_at_run_time(site, owner, is_global=is_global)
         _check_hoistable(site, call)
         name = free_name(file, call, "provider", "tracer_provider")
         _finish(change, plan)
         change.before(statement, *provider_lines(plan, name))
-    elif (made := _made_at(file, owner)) is not None:
-        change.depends_on(made)
+    made = _made(file, owner)
+    change.depends_on(*(one.func for one in made))
     whole = _alternative(file, call)
-    if not is_global or _is_run_time(file, owner):
+    bare = isinstance(statement, ast.Expr) and statement.value is call
+    if not is_global:
         file.memo["provider", call] = name
+        return change.replace(whole, name, ".get_tracer(__name__)")
+    if not isinstance(owner, ast.Call) and _is_set_where_made(file, owner):
+        if bare:
+            return change.remove(statement)
         return change.replace(whole, name, ".get_tracer(__name__)")
     trace = change.use("opentelemetry", "trace")
     setting = (f"{trace}.set_tracer_provider(", name, ")")
-    if isinstance(statement, ast.Expr) and statement.value is call:
+    if bare:
         return change.replace_statement(statement, setting)
     _check_hoistable(site, call)
     change.before(statement, setting)
     return change.replace(whole, f"{trace}.get_tracer(__name__)")
 
 
-def _chained_at_run_time(site: Site, owner: ast.Call) -> Change:
+def _chained_at_run_time(site: Site, owner: ast.Call, *, is_global: bool) -> Change:
     made = Site(site.file, owner.func, "jaeger_client.Config")
-    change = _at_run_time(made, owner)
-    call = site.call
+    change = _at_run_time(made, owner, is_global=is_global)
+    file, call, statement = site.file, site.call, site.statement
     assert call is not None
-    return change.replace(_alternative(site.file, call), owner, ".get_tracer(__name__)")
-
-
-def _is_run_time(file: File, owner: ast.expr) -> bool:
-    """Whether the configuration was handed to the shim, which has set the provider."""
-    made = _made_at(file, owner)
-    call = file.parents[made] if made is not None else None
-    if isinstance(call, ast.Call) and ("config", call) not in file.memo:
-        try:
-            read_config(Change(file, ""), call)
-        except BuiltAtRunTime:
-            return True
-        except CannotRewrite:
-            return False
-    return call is not None and file.memo.get(("config", call)) == "run time"
+    whole = _alternative(file, call)
+    if is_global or not isinstance(statement, ast.Assign) or statement.value is not call:
+        return change.replace(whole, owner, ".get_tracer(__name__)")
+    name = free_name(file, call, "provider", "tracer_provider")
+    file.memo["provider", call] = name
+    change.before(statement, (f"{name} = ", owner))
+    return change.replace(whole, f"{name}.get_tracer(__name__)")
 
 
 def _alternative(file: File, call: ast.Call) -> ast.expr:
@@ -252,16 +312,14 @@ def _alternative(file: File, call: ast.Call) -> ast.expr:
     return parent if tracers and parent.values[0] is call else call
 
 
-def _made_at(file: File, owner: ast.expr) -> ast.expr | None:
-    """The `Config` name in the assignment that made a configuration."""
-    for node in file.nodes:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            same = any(
-                ast.dump(t).replace("Store", "Load") == ast.dump(owner) for t in node.targets
-            )
-            if same and file.symbol(node.value.func) == "jaeger_client.Config":
-                return node.value.func
-    return None
+def _made(file: File, owner: ast.expr) -> list[ast.Call]:
+    """The `Config(...)` calls that a variable or attribute may hold."""
+    values = [getattr(file.parents[one], "value", None) for one in occurrences(file, owner)]
+    return [
+        value
+        for value in values
+        if isinstance(value, ast.Call) and file.symbol(value.func) == "jaeger_client.Config"
+    ]
 
 
 def _check_hoistable(site: Site, call: ast.Call) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 
 from codemods.model import Safety
+from codemods.origins import place
 from codemods.registry import define
+from codemods.setup import keeps_provider
 from codemods.site import CannotRewrite, Change, Site
 
 rule = define(
@@ -17,7 +19,8 @@ rule = define(
 `opentracing.tracer` and `opentracing.global_tracer()` become `trace.get_tracer(__name__)`. It may
 be taken at import time: until a provider is set it is a proxy. The function itself, passed on to be
 called later, becomes a lambda. `set_global_tracer` of a tracer that
-`initialize_tracer` made says nothing new, since the provider is global already.
+`initialize_tracer` made says nothing new, since the provider is global already; where the tracer
+has a provider of its own, that is made the global one, or it is reported if it is out of reach.
 """,
     examples=(
         (
@@ -120,12 +123,28 @@ def _registered(site: Site, change: Change, statement: ast.stmt, value: ast.expr
             assert isinstance(provider, str | ast.expr)
             line = (f"{trace}.set_tracer_provider(", provider, ")")
             return change.replace_statement(statement, line)
+    _check_makers(site, change, value)
     if isinstance(value, ast.Call):
         change.depends_on(value)
         return change.replace_statement(statement, value)
     if file.kind(value) != "tracer":
         raise CannotRewrite(f"what makes `{file.text(value)}` is not known here")
     return change.remove(statement)
+
+
+def _check_makers(site: Site, change: Change, value: ast.expr) -> None:
+    """What comes from elsewhere has a global provider only where `initialize_tracer` made it."""
+    file = site.file
+    fact = file.flow.kinds.get(value)
+    for maker in sorted(fact.made) if fact is not None else ():
+        node = file.flow.makers.get(maker)
+        if node is None:
+            change.unsafe = f"the tracer made in {place(maker, file.flow.module)} is the global one"
+        elif keeps_provider(file, node):
+            raise CannotRewrite(
+                f"the provider of the tracer made in {place(maker, file.flow.module)} is not at "
+                "hand here, and is not the global one: set it with trace.set_tracer_provider"
+            )
 
 
 @rule.symbol("opentracing.is_global_tracer_registered")

@@ -11,7 +11,9 @@ from codemods.rules.config import only_use
 from codemods.rules.types import known_type
 from codemods.setup import (
     SAMPLING,
+    W3C_NOTE,
     Plan,
+    becomes_global,
     free_name,
     provider_lines,
     read_config,
@@ -28,8 +30,12 @@ rule = define(
 A tracer made by hand from reporter and sampler becomes a provider of its own that is not made
 global; so does `config.create_tracer(...)` where the configuration is made for nothing
 else. A `NullReporter` means that nothing is exported, which is a provider without a processor; a
-`B3Codec` means B3 headers. `one_span_per_rpc` has no counterpart: client and server each have
-their span.
+`B3Codec` means B3 headers. `one_span_per_rpc` gave a server's span the ids of its caller's: client
+and server each have their span now. With a `NullReporter` as well the tracer only handed on what
+it was given, in a mesh whose proxies make the spans: that is `NoOpTracerProvider`, which does so
+since opentelemetry-api 1.40 (older ones lose the caller's context). Unlike jaeger-client it starts
+no trace where none came in; and B3 goes on with 128-bit trace ids, without `X-B3-ParentSpanId`,
+and as not sampled where the caller left that open.
 """,
     examples=(
         (
@@ -50,10 +56,9 @@ tracer = Tracer(
             """\
 from opentelemetry.propagate import set_global_textmap
 from opentelemetry.propagators.b3 import B3MultiFormat
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import NoOpTracerProvider
 
-provider = TracerProvider(resource=Resource.create({SERVICE_NAME: "productpage"}))
+provider = NoOpTracerProvider()
 set_global_textmap(B3MultiFormat())
 tracer = provider.get_tracer(__name__)
 """,
@@ -62,10 +67,18 @@ tracer = provider.get_tracer(__name__)
     minutes=20,
 )
 _PARAMETERS = ("service_name", "reporter", "sampler", "metrics", "metrics_factory")
-_UNNEEDED = frozenset({"one_span_per_rpc", "metrics", "metrics_factory", "generate_128bit_trace_id",
+_UNNEEDED = frozenset({"metrics", "metrics_factory", "generate_128bit_trace_id",
                        "throttler", "max_traceback_length", "debug_id_header"})  # fmt: skip
 
 
+_HANDED_ON = (
+    "Needs opentelemetry-api 1.40 or later: older ones lose the caller's context. A request "
+    "without a trace context is handed on without one; jaeger-client started a trace. "
+)
+_HANDED_ON_B3 = (
+    "64-bit trace ids are widened to 128 bits with zeros, `X-B3-ParentSpanId` is not sent, and "
+    "what came without `X-B3-Sampled` goes on as not sampled."
+)
 _STATEMENTS = (ast.Assign, ast.Return)
 
 
@@ -77,17 +90,20 @@ def tracer_class(site: Site) -> Change | Report | None:
     arguments = site.arguments(*_PARAMETERS)
     change = site.change("the tracer gets a provider of its own")
     plan = Plan(change, service=arguments.pop("service_name", None))
+    shares = arguments.pop("one_span_per_rpc", None)
+    if shares is not None and _hands_on(plan, shares, arguments.get("reporter")):
+        arguments = {name: arguments[name] for name in arguments if name == "extra_codecs"}
     for name, value in arguments.items():
         _read(plan, name, value)
+    if plan.hands_on:
+        change.advice = _HANDED_ON + (_HANDED_ON_B3 if plan.b3 else W3C_NOTE)
     statement = site.statement
     if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.Return) or (
         statement.value is not call
     ):
         raise CannotRewrite("the tracer is made inside an expression; write it as a statement")
     name = free_name(site.file, call, "provider", "tracer_provider")
-    change.before(statement, *provider_lines(plan, name))
-    site.file.memo["provider", call] = name
-    return change.replace(call, f"{name}.get_tracer(__name__)")
+    return _made(plan, call, name)
 
 
 @rule.member("config", "create_tracer")
@@ -105,8 +121,18 @@ def create_tracer(site: Site) -> Change | Report:
             change.imports = {one for one in change.imports if one[0] != SAMPLING}
         _read(plan, name, value)
     name = free_name(file, call, "provider", "tracer_provider")
-    change.before(statement, *provider_lines(plan, name))
+    return _made(plan, call, name)
+
+
+def _made(plan: Plan, call: ast.Call, name: str) -> Change:
+    """A provider before the statement, and its tracer in the place of the call."""
+    change, file = plan.change, plan.change.file
+    lines = provider_lines(plan, name)
+    if becomes_global(file, call):
+        lines.append((f"{change.use('opentelemetry', 'trace')}.set_tracer_provider({name})",))
     file.memo["provider", call] = name
+    file.memo["hands on", call] = plan.hands_on
+    change.before(file.statement(call), *lines)
     return change.replace(call, f"{name}.get_tracer(__name__)")
 
 
@@ -127,7 +153,7 @@ def _only_for(file: File, owner: ast.expr | None, call: ast.Call | None) -> ast.
 
 def _read(plan: Plan, name: str, value: ast.expr) -> None:
     file = plan.change.file
-    symbol = file.symbol(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
+    symbol = _symbol(file, value) if isinstance(value, ast.Call) else ""
     if name == "reporter" and symbol == "NullReporter":
         plan.exports = False
     elif name == "reporter" and file.kind(value) == "reporter":
@@ -146,6 +172,29 @@ def _read(plan: Plan, name: str, value: ast.expr) -> None:
         return
     elif name not in _UNNEEDED:
         plan.doubt(f"the {name} given to Tracer is replaced by OTLP's defaults")
+
+
+def _hands_on(plan: Plan, shares: ast.expr, reporter: ast.expr | None) -> bool:
+    """Whether `one_span_per_rpc` makes a tracer that only hands on the context it was given.
+
+    So it is without a reporter; with one the trace just has another shape.
+    """
+    change = plan.change
+    if not isinstance(shares, ast.Constant):
+        plan.doubt("one_span_per_rpc, known only at run time, is not needed")
+    elif shares.value:
+        silent = isinstance(reporter, ast.Call) and _symbol(change.file, reporter) == "NullReporter"
+        plan.hands_on = silent
+        change.message = (
+            "the caller's context is handed on as it came, and nothing is recorded"
+            if silent
+            else f"{change.message}; client and server each have their span"
+        )
+    return plan.hands_on
+
+
+def _symbol(file: File, call: ast.Call) -> str:
+    return file.symbol(call.func).rpartition(".")[2]
 
 
 @rule.symbol("jaeger_client.reporter.InMemoryReporter")

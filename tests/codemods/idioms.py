@@ -70,7 +70,7 @@ IDIOMS = (
         from opentracing import Format
         tracer = Tracer("p", NullReporter(), ConstSampler(True), one_span_per_rpc=True,
             extra_codecs={Format.HTTP_HEADERS: B3Codec()})
-        """, "set_global_textmap(B3MultiFormat())"),
+        """, "provider = NoOpTracerProvider()"),
     Idiom("I-09", "propagation b3", "rewritten", CONFIG + """\
         t = Config(config={"sampler": {"type": "const", "param": 1}, "propagation": "b3"},
             service_name="x").initialize_tracer()

@@ -54,6 +54,51 @@ def test_two_in_one_line() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '[project]\nname = "flask-opentracing"\nkeywords = [\n    "opentracing",\n]\n',
+        '[tool.poetry]\nname = "opentracing"\ndescription = "opentracing"\n',
+        "[metadata]\nname = jaeger-client\nkeywords =\n    opentracing\n    jaeger\n",
+        "name: opentracing\n",
+    ],
+)
+def test_what_a_project_says_of_itself_is_no_requirement(text: str) -> None:
+    assert found(text) == []
+
+
+def test_requirements_follow_what_a_project_says_of_itself() -> None:
+    text = (
+        '[project]\nname = "x"\nkeywords = ["opentracing"]\ndependencies = [\n  "opentracing",\n]\n'
+    )
+    assert found(text) == ["5:4 opentracing (requirement)"]
+
+
+SETUP = """\
+from setuptools import setup
+
+NAME = "flask-opentracing"
+base = ["jaeger-client>=4"]
+base.append("opentracing")
+def more():
+    return ["basictracer"]
+extras = {"tests": ["grpcio-opentracing"]}
+setup(
+    name="flask_opentracing",
+    keywords=["opentracing", "jaeger"],
+    packages=["opentracing"],
+    install_requires=base + more() + ['redis-opentracing'],
+    extras_require=extras,
+    **{"tests_require": "sanic-opentracing"},
+)
+"""
+
+
+def test_only_what_feeds_the_requirements_of_a_setup_py() -> None:
+    lines = [finding.line for finding in manifests.findings(SETUP, "lib/setup.py")]
+    assert lines == [4, 5, 7, 8, 13, 15]
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "requirements.txt",

@@ -174,6 +174,11 @@ def test_endpoint(agent_host, environ, expected):
     assert endpoint(agent_host, environ) == expected
 
 
+def test_a_protocol_the_code_names_goes_before_the_environments():
+    environ = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    assert endpoint("jaeger", environ, protocol="grpc") == Endpoint("grpc", "http://jaeger:4317")
+
+
 def test_a_derived_endpoint_is_logged_once(caplog):
     with caplog.at_level(logging.INFO, "jaeger_tracing"):
         make_exporter("jaeger-host").shutdown()
@@ -302,6 +307,14 @@ class TestConfigure:
     def test_samplers(self, sampler, description):
         provider = shim.configure({"sampler": sampler}, "x", set_global=False)
         assert description in provider.sampler.get_description()
+        provider.shutdown()
+
+    def test_the_protocol_that_the_code_names(self, receiver, monkeypatch):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.grpc_endpoint)
+        provider = shim.configure(CONST, "x", set_global=False, protocol="grpc")
+        provider.get_tracer("app").start_span("x").end()
+        provider.force_flush()
+        assert [span.name for span in receiver.wait_for_spans(1)] == ["x"]
         provider.shutdown()
 
     def test_no_service_name(self):

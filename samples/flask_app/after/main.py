@@ -15,9 +15,9 @@ from werkzeug.serving import make_server
 
 app = Flask(__name__)
 
-provider = TracerProvider(resource=Resource.create({SERVICE_NAME: 'greeter'}))
-provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-trace.set_tracer_provider(provider)
+config = TracerProvider(resource=Resource.create({SERVICE_NAME: 'greeter'}))
+config.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+trace.set_tracer_provider(config)
 tracer = trace.get_tracer(__name__)
 FlaskInstrumentor().instrument_app(app)
 

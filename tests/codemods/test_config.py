@@ -1,0 +1,330 @@
+"""JO101 and JO102 where several configurations, names and namespaces meet."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemods.helpers import check, run
+
+CONFIG = 'Config(config={"sampler": {"type": "const", "param": 1}}, service_name='
+PROVIDER = "TracerProvider(resource=Resource.create({SERVICE_NAME: "
+IMPORTS = """\
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+"""
+GLOBAL = "from opentelemetry import trace\n" + IMPORTS
+EXPORT = "add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))"
+
+
+def test_a_local_configuration_shadows_the_modules() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+config = {CONFIG}"main")
+tracer = config.initialize_tracer()
+
+
+def create_tracer(name):
+    config = {CONFIG}name)
+    return config.new_tracer()
+"""
+    after = f"""\
+{GLOBAL}
+config = {PROVIDER}"main"}}))
+config.{EXPORT}
+trace.set_tracer_provider(config)
+tracer = trace.get_tracer(__name__)
+
+
+def create_tracer(name):
+    provider = {PROVIDER}name}}))
+    provider.{EXPORT}
+    return provider.get_tracer(__name__)
+"""
+    check(before, after)
+
+
+def test_two_configurations_of_one_function_are_two_providers() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+
+def tracers():
+    one = {CONFIG}"one")
+    two = {CONFIG}"two")
+    return one.new_tracer(), two.new_tracer()
+"""
+    after = f"""\
+{IMPORTS}
+
+def tracers():
+    provider = {PROVIDER}"one"}}))
+    provider.{EXPORT}
+    tracer_provider = {PROVIDER}"two"}}))
+    tracer_provider.{EXPORT}
+    return provider.get_tracer(__name__), tracer_provider.get_tracer(__name__)
+"""
+    check(before, after)
+
+
+def test_a_global_keeps_its_name() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+config = None
+
+
+def start():
+    global config
+    config = {CONFIG}"x")
+    config.initialize_tracer()
+
+
+def tracer():
+    return config.new_tracer()
+"""
+    after = f"""\
+{GLOBAL}
+config = None
+
+
+def start():
+    global config
+    config = {PROVIDER}"x"}}))
+    config.{EXPORT}
+    trace.set_tracer_provider(config)
+
+
+def tracer():
+    return config.get_tracer(__name__)
+"""
+    check(before, after)
+
+
+@pytest.mark.parametrize("head", ["class App:", "if DEBUG:"])
+def test_a_name_that_others_may_read_is_kept(head: str) -> None:
+    before = f"from jaeger_client import Config\n\n\n{head}\n    jaeger = {CONFIG}'x')\n"
+    before += "    tracer = jaeger.new_tracer()\n"
+    assert f"    jaeger = {PROVIDER}'x'}}))" in run(before).source.decode()
+
+
+def test_the_new_name_does_not_hide_one_the_function_reads() -> None:
+    before = f"""\
+from jaeger_client import Config
+from app import provider
+
+
+def tracer():
+    config = {CONFIG}provider.name)
+    return config.new_tracer()
+"""
+    text = run(before).source.decode()
+    assert "    tracer_provider = TracerProvider(" in text
+
+
+def test_the_attribute_of_another_class_is_another_configuration() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+
+class AtRunTime:
+    def __init__(self, settings):
+        self.config = Config(config=settings, service_name="a")
+        self.config.initialize_tracer()
+
+
+class Written:
+    def __init__(self):
+        self.config = {CONFIG}"b")
+        self.config.initialize_tracer()
+"""
+    assert run(before).source.decode().count("trace.set_tracer_provider(self.config)") == 1
+
+
+def test_each_branch_sets_the_provider_where_the_shim_does_in_one() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+
+def setup(name, given):
+    if given is None:
+        config = {CONFIG}name)
+    else:
+        config = Config(config=given(), service_name=name)
+    return config.initialize_tracer()
+"""
+    after = f"""\
+{GLOBAL}from shim import configure
+
+
+def setup(name, given):
+    if given is None:
+        config = {PROVIDER}name}}))
+        config.{EXPORT}
+        trace.set_tracer_provider(config)
+    else:
+        config = configure(given(), service_name=name, protocol="grpc")
+    return config.get_tracer(__name__)
+"""
+    check(before, after)
+
+
+def test_a_configuration_that_may_come_from_elsewhere_is_set_before_its_tracer() -> None:
+    before = """\
+from jaeger_client import Config
+
+
+def setup(given, config=None):
+    if config is None:
+        config = Config(config=given(), service_name="x")
+    return config.initialize_tracer()
+"""
+    after = """\
+from opentelemetry import trace
+from shim import configure
+
+
+def setup(given, config=None):
+    if config is None:
+        config = configure(given(), service_name="x", protocol="grpc", set_global=False)
+    trace.set_tracer_provider(config)
+    return trace.get_tracer(__name__)
+"""
+    result = check(before, after)
+    assert any("sets no propagators" in finding.advice for finding in result.findings)
+
+
+def test_new_tracer_of_a_configuration_made_at_run_time_sets_nothing() -> None:
+    before = """\
+from jaeger_client import Config
+
+
+def tracer(given):
+    tracer = Config(config=given(), service_name="x").new_tracer()
+    return tracer
+"""
+    after = """\
+from shim import configure
+
+
+def tracer(given):
+    provider = configure(given(), service_name="x", protocol="grpc", set_global=False)
+    tracer = provider.get_tracer(__name__)
+    return tracer
+"""
+    check(before, after)
+
+
+@pytest.mark.parametrize(
+    "register", ["opentracing.set_global_tracer({})", "opentracing.tracer = {}"]
+)
+def test_a_new_tracer_that_is_registered_at_once_sets_its_provider(register: str) -> None:
+    before = "import opentracing\nfrom jaeger_client import Config\n\n"
+    before += register.format(CONFIG + "'x').new_tracer()") + "\n"
+    after = f"""\
+{GLOBAL}
+provider = {PROVIDER}'x'}}))
+provider.{EXPORT}
+trace.set_tracer_provider(provider)
+trace.get_tracer(__name__)
+"""
+    check(before, after)
+
+
+def test_a_tracer_made_by_hand_and_registered_at_once_sets_its_provider() -> None:
+    before = """\
+import opentracing
+from jaeger_client import ConstSampler, Tracer
+from jaeger_client.reporter import InMemoryReporter
+
+opentracing.tracer = Tracer("x", InMemoryReporter(), ConstSampler(True))
+"""
+    assert "trace.set_tracer_provider(provider)" in run(before).source.decode()
+
+
+def test_a_provider_out_of_reach_is_not_taken_for_the_global_one() -> None:
+    before = f"""\
+import opentracing
+from jaeger_client import Config
+
+
+def new():
+    config = {CONFIG}"x")
+    return config.new_tracer()
+
+
+opentracing.set_global_tracer(new())
+"""
+    result = run(before, unsafe=True)
+    assert "opentracing.set_global_tracer(new())" in result.source.decode()
+    assert any("set it with trace.set_tracer_provider" in one.message for one in result.findings)
+
+
+def test_the_shim_speaks_the_protocol_of_the_migration() -> None:
+    before = """\
+from jaeger_client import Config
+
+
+def setup(given):
+    return Config(config=given(), service_name="x").initialize_tracer()
+"""
+    after = """\
+from shim import configure
+
+
+def setup(given):
+    return configure(given(), service_name="x", protocol="http/protobuf").get_tracer(__name__)
+"""
+    check(before, after, protocol="http")
+
+
+def test_a_tracer_with_a_provider_of_its_own_closes_that_one() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+
+def once():
+    tracer = {CONFIG}"x").new_tracer()
+    tracer.close()
+"""
+    after = f"""\
+{IMPORTS}
+
+def once():
+    provider = {PROVIDER}"x"}}))
+    provider.{EXPORT}
+    tracer = provider.get_tracer(__name__)
+    provider.shutdown()
+"""
+    check(before, after)
+
+
+def test_a_provider_out_of_reach_is_not_closed_in_place_of_the_global_one() -> None:
+    before = f"""\
+from jaeger_client import Config
+
+
+class App:
+    def __init__(self):
+        self.tracer = {CONFIG}"x").new_tracer()
+
+    def stop(self):
+        self.tracer.close()
+"""
+    result = run(before, unsafe=True)
+    assert b"self.tracer.close()" in result.source
+    assert any("call its shutdown()" in one.message for one in result.findings)
+
+
+def test_the_settings_of_a_module_stay_for_those_who_import_them() -> None:
+    before = """\
+from jaeger_client import Config
+
+SETTINGS = {"sampler": {"type": "const", "param": 1}}
+tracer = Config(config=SETTINGS, service_name="x").initialize_tracer()
+"""
+    text = run(before).source.decode()
+    assert "SETTINGS = {" in text
+    assert "TracerProvider(" in text
