@@ -1,6 +1,7 @@
 """Where a tracer, span, scope or context comes from: what is done with it waits for what makes it.
 
-Otherwise a start call that is left would get its span's `set_tag` rewritten, and fail.
+Otherwise a start call that is left would get its span's `set_tag` rewritten, and fail. What makes a
+tracer waits for the calls on it too: a start call that is left would meet OpenTelemetry's tracer.
 """
 
 from __future__ import annotations
@@ -36,6 +37,14 @@ def also_passed(site: Site, left: Left) -> list[tuple[str, str]]:
         for maker in sorted(fact.made)
         if maker in left
     ]
+
+
+def called(site: Site) -> frozenset[str]:
+    """The makers of the tracer or configuration that a site calls: OpenTelemetry's would fail."""
+    owner = site.file.flow.kinds.get(site.owner) if site.owner is not None else None
+    if owner is None or site.call is None or owner.kind not in ("tracer", "config"):
+        return frozenset()
+    return owner.made
 
 
 def place(maker: str, module: str) -> str:

@@ -286,3 +286,82 @@ def test_a_span_that_a_function_of_the_project_gives_may_be_none() -> None:
     text = result.source.decode()
     assert "if span is None or not span.get_span_context().is_valid:" in text
     assert "if (span is not None and span.get_span_context().is_valid) and record:" in text
+
+
+def test_a_tracer_waits_for_a_call_on_it_that_is_reported() -> None:
+    result = check_noop("""\
+        import opentracing
+
+
+        def start(name, references=None, tracer=None):
+            if tracer is None:
+                tracer = opentracing.tracer
+            return tracer.start_active_span(name, references=references)
+        """)
+    made = next(f for f in result.findings if f.line == 6)
+    assert made.message.startswith("what is done with it in line 7 stays OpenTracing's")
+
+
+def test_a_tracer_is_held_back_with_a_call_on_it_that_is_held_back() -> None:
+    before = dedent("""\
+        import opentracing
+
+
+        class Client:
+            def __init__(self):
+                self.tracer = opentracing.global_tracer()
+
+            def start(self, name, **options):
+                return self.tracer.start_span(name, **options)
+        """)
+    result = check_noop(before)
+    assert {f.fate for f in result.findings if f.line > 1} == {Fate.HELD}
+    assert b"self.tracer = trace.get_tracer(__name__)" in run(before, unsafe=True).source
+
+
+def test_what_else_is_done_with_a_tracer_that_waits_for_a_call_stays_too() -> None:
+    result = check_noop("""\
+        import opentracing
+
+        tracer = opentracing.global_tracer()
+
+
+        def start(name, references):
+            return tracer.start_span(name, references=references)
+
+
+        def work():
+            with tracer.start_active_span("a") as scope:
+                scope.span.set_tag("b", "c")
+        """)
+    assert "11: opentracing.Tracer.start_active_span" in left(result)
+
+
+def test_a_set_up_waits_for_a_call_on_its_tracer() -> None:
+    check_noop("""\
+        from jaeger_client import Config
+
+
+        def init(references):
+            config = Config({"sampler": {"type": "const", "param": 1}}, service_name="a")
+            tracer = config.initialize_tracer()
+            tracer.start_span("a", references=references)
+        """)
+
+
+def test_a_tracer_does_not_wait_for_what_is_no_call_on_it() -> None:
+    result = run(
+        dedent("""\
+        import opentracing
+
+        tracer = opentracing.global_tracer()
+        print(tracer.tags)
+
+
+        def work():
+            with tracer.start_active_span("a"):
+                pass
+        """)
+    )
+    assert b"tracer.start_as_current_span" in result.source
+    assert "4: opentracing.Tracer.tags" in left(result)
