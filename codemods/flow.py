@@ -559,6 +559,8 @@ class Flow:
             self._returns(owner.node, owner, value)
 
     def _returns(self, node: FunctionNode, scope: Scope, value: Fact) -> None:
+        if value.detail == "active":  # it is rewritten to give None where no span is active
+            value = Fact(value.kind, "", value.made)
         if _is_property(node):
             self.learn(scope.qualified, value)
         else:

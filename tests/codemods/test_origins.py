@@ -262,30 +262,125 @@ def test_plain_opentelemetry_is_not_touched() -> None:
         """)
 
 
-def test_a_span_that_a_function_of_the_project_gives_may_be_none() -> None:
-    result = run(
-        dedent("""\
+def test_a_function_that_returns_the_active_span_still_gives_none() -> None:
+    check(
+        """\
         import opentracing
 
 
-        def find(record):
+        def find():
+            return opentracing.tracer.active_span
+
+
+        def of(record, tracer=None):
             span = None
             if record:
                 span = opentracing.tracer.active_span
             return span
 
 
+        def either(record):
+            return opentracing.tracer.active_span if record else None
+
+
+        current = lambda: opentracing.tracer.active_span
+
+
         def work(record):
-            span = find(record)
-            if span is None:
-                return
-            if span is not None and record:
+            span = find()
+            if span:
                 span.set_tag("a", "b")
-        """)
+        """,
+        """\
+        from opentelemetry import trace
+
+
+        def find():
+            return trace.get_current_span() if trace.get_current_span().get_span_context().is_valid else None
+
+
+        def of(record, tracer=None):
+            span = None
+            if record:
+                span = trace.get_current_span()
+            return span if span is not None and span.get_span_context().is_valid else None
+
+
+        def either(record):
+            return (trace.get_current_span() if trace.get_current_span().get_span_context().is_valid else None) if record else None
+
+
+        current = lambda: trace.get_current_span() if trace.get_current_span().get_span_context().is_valid else None
+
+
+        def work(record):
+            span = find()
+            if span:
+                span.set_attribute("a", "b")
+        """,  # noqa: E501
     )
-    text = result.source.decode()
-    assert "if span is None or not span.get_span_context().is_valid:" in text
-    assert "if (span is not None and span.get_span_context().is_valid) and record:" in text
+
+
+def test_a_variable_that_may_hold_no_span_is_asked_for_that_too() -> None:
+    check(
+        """\
+        import opentracing
+
+
+        class Job:
+            def __init__(self):
+                self.span = None
+
+            def begin(self):
+                self.span = opentracing.tracer.active_span
+
+            def tag(self, other):
+                if self.span:
+                    self.span.set_tag("a", "b")
+                if self.span and other:
+                    self.span.set_tag("c", "d")
+        """,
+        """\
+        from opentelemetry import trace
+
+
+        class Job:
+            def __init__(self):
+                self.span = None
+
+            def begin(self):
+                self.span = trace.get_current_span()
+
+            def tag(self, other):
+                if self.span is not None and self.span.get_span_context().is_valid:
+                    self.span.set_attribute("a", "b")
+                if (self.span is not None and self.span.get_span_context().is_valid) and other:
+                    self.span.set_attribute("c", "d")
+        """,
+    )
+
+
+def test_a_test_of_several_things_asks_for_a_valid_span_once() -> None:
+    check(
+        """\
+        import opentracing
+
+
+        def work(other):
+            span = opentracing.tracer.active_span
+            if span and other:
+                span.set_tag("a", "b")
+        """,
+        """\
+        from opentelemetry import trace
+
+
+        def work(other):
+            span = trace.get_current_span()
+            if span.get_span_context().is_valid and other:
+                span.set_attribute("a", "b")
+        """,
+    )
 
 
 def test_a_tracer_waits_for_a_call_on_it_that_is_reported() -> None:
