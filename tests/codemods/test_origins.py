@@ -383,6 +383,52 @@ def test_a_test_of_several_things_asks_for_a_valid_span_once() -> None:
     )
 
 
+def test_a_call_with_a_format_is_one_on_a_tracer_whatever_it_is_called_on() -> None:
+    check(
+        """\
+        import opentracing
+        from opentracing import Format
+
+
+        class Client:
+            def __init__(self, channel):
+                self.channel = channel
+
+            def send(self, span, headers):
+                self.channel.tracer.inject(span.context, opentracing.Format.TEXT_MAP, headers)
+
+            def receive(self, carrier):
+                return self.channel.tracer.extract(format=Format.TEXT_MAP, carrier=carrier)
+        """,
+        """\
+        from opentelemetry import context, propagate, trace
+
+
+        class Client:
+            def __init__(self, channel):
+                self.channel = channel
+
+            def send(self, span, headers):
+                propagate.inject(headers, context=trace.set_span_in_context(span))
+
+            def receive(self, carrier):
+                return propagate.extract(carrier, context=context.get_current())
+        """,
+    )
+
+
+def test_the_format_in_a_call_that_stays_stays() -> None:
+    check_noop("""\
+        import opentracing
+
+
+        class Client:
+            def send(self, headers, parent):
+                span = self.channel.tracer.start_span("a", child_of=parent)
+                self.channel.tracer.inject(span.context, opentracing.Format.TEXT_MAP, headers)
+        """)
+
+
 def test_a_tracer_waits_for_a_call_on_it_that_is_reported() -> None:
     result = check_noop("""\
         import opentracing
