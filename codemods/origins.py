@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
+from codemods import legacy
 from codemods.model import Fact, Fate
 from codemods.site import File, Site
 
@@ -40,11 +41,17 @@ def also_passed(site: Site, left: Left) -> list[tuple[str, str]]:
 
 
 def called(site: Site) -> frozenset[str]:
-    """The makers of the tracer or configuration that a site calls: OpenTelemetry's would fail."""
+    """The makers of the tracer or configuration that a site asks for what only OpenTracing's has."""
     owner = site.file.flow.kinds.get(site.owner) if site.owner is not None else None
-    if owner is None or site.call is None or owner.kind not in ("tracer", "config"):
+    if owner is None or owner.kind not in ("tracer", "config"):
         return frozenset()
-    return owner.made
+    is_own = site.call is not None or (owner.kind == "tracer" and _gives(owner, site))
+    return owner.made if is_own else frozenset()
+
+
+def _gives(owner: Fact, site: Site) -> bool:
+    """Whether an attribute is a span or the like, and not plain data."""
+    return bool(legacy.ATTRIBUTES.get((owner.kind, site.member)))
 
 
 def place(maker: str, module: str) -> str:

@@ -443,6 +443,16 @@ def test_a_tracer_waits_for_a_call_on_it_that_is_reported() -> None:
     assert made.message.startswith("what is done with it in line 7 stays OpenTracing's")
 
 
+def test_a_tracer_waits_for_its_scope_manager_that_is_reported() -> None:
+    check_noop("""\
+        import opentracing
+
+
+        def is_ours(cls):
+            return isinstance(opentracing.tracer.scope_manager, cls)
+        """)
+
+
 def test_a_tracer_is_held_back_with_a_call_on_it_that_is_held_back() -> None:
     before = dedent("""\
         import opentracing
