@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from codemods.edits import Edit, Part
+from codemods.kinds import MIXTURES
 from codemods.site import CannotRewrite, Change, File, FunctionNode, Site, tight
 from codemods.source import Span
 
@@ -200,11 +201,38 @@ def _context_parent(change: Change, node: ast.expr) -> tuple[Part, ...]:
     if detail == "extracted":
         return (node,)
     trace = change.use("opentelemetry", "trace")
+    held = (f"{trace}.set_span_in_context({trace}.NonRecordingSpan(", node, "))")
     if detail == "of span":
-        return (f"{trace}.set_span_in_context({trace}.NonRecordingSpan(", node, "))")
+        return held
+    if detail == "mixed":
+        return (*held, *_if(change, node, "SpanContext"), node)
+    if detail == "span or extracted":
+        return (f"{trace}.set_span_in_context(", node, ")", *_if(change, node, "Span"), node)
+    if detail == "unclear":
+        raise CannotRewrite("the parent may be a span, a span's own context or an extracted one")
     if not change.unsafe:
         change.unsafe = f"`{file.text(node)}` is what `extract` returned"
     return (node,)
+
+
+def _if(change: Change, node: ast.expr, cls: str) -> tuple[Part, ...]:
+    """Asks at run time which of two a parent is: what `extract` gave, or one of a class."""
+    if not isinstance(node, ast.Name | ast.Attribute):
+        raise CannotRewrite("the parent may be one of two things; give it a name first")
+    trace = change.use("opentelemetry", "trace")
+    return (" if isinstance(", node, f", {trace}.{cls}) else ")
+
+
+def span_context_of(change: Change, node: ast.expr) -> tuple[Part, ...]:
+    """The `SpanContext` of a legacy context that may be a `Context` after rewriting."""
+    trace = change.use("opentelemetry", "trace")
+    current = (f"{trace}.get_current_span(", node, ").get_span_context()")
+    detail = change.file.detail(node)
+    if detail == "mixed":
+        return (node, *_if(change, node, "SpanContext"), *current)
+    if detail in MIXTURES:
+        raise CannotRewrite("it may be a span or a context")
+    return current
 
 
 def _guessed_parent(change: Change, node: ast.expr) -> tuple[Part, ...]:

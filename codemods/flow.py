@@ -37,6 +37,7 @@ from codemods.kinds import (
     element_of,
     is_legacy_fact,
     is_member,
+    is_passed,
     leads,
     name,
     owners_of,
@@ -133,8 +134,11 @@ class Flow:
 
     def _look(self, key: str) -> Fact | None:
         own, known = self.own.get(key), self.known.get(key)
-        if own is not None and known is not None and own.kind == known.kind in INSTANCES:
-            return Fact(own.kind, own.detail, own.made | known.made)  # others may pass theirs
+        if own is not None and known is not None and {own.kind, known.kind} <= INSTANCES:
+            if is_passed(key):
+                return prefer(own, known)  # others may pass theirs
+            if own.kind == known.kind:
+                return Fact(own.kind, own.detail, own.made | known.made)
         found = own or known
         return self._wild.get(key) if found is None and key[:1] == "?" else found
 
@@ -334,10 +338,10 @@ class Flow:
             self.imports[alias] = alias.name
             self._note_foreign(alias.name)
             if alias.asname:
-                scope.values[alias.asname] = self.resolve(alias.name)
+                self._store(alias.asname, self.resolve(alias.name), scope)
             else:
                 root = alias.name.partition(".")[0]
-                scope.values[root] = name(root)
+                self._store(root, name(root), scope)
 
     def _import_from(self, node: ast.ImportFrom, scope: Scope) -> None:
         base = absolute(node.module or "", node.level, self.package)
@@ -349,7 +353,7 @@ class Flow:
                 continue
             qualified = f"{base}.{alias.name}" if base else alias.name
             self.imports[alias] = qualified
-            scope.values[alias.asname or alias.name] = self._imported(qualified)
+            self._store(alias.asname or alias.name, self._imported(qualified), scope)
 
     def _imported(self, qualified: str) -> Fact:
         resolved = self.resolve(qualified)
@@ -399,7 +403,9 @@ class Flow:
         assert not isinstance(node, ast.Lambda)
         self._block(body, scope)
         if node.returns is not None and (annotated := self._annotated(node.returns, scope)):
-            self._returns(node, scope, Fact(annotated))
+            key = scope.qualified if _is_property(node) else f"{scope.qualified}()"
+            if self.own.get(key, UNKNOWN).kind != annotated:  # what is returned says more
+                self._returns(node, scope, Fact(annotated))
 
     def _parameters(self, node: FunctionNode | ast.Lambda, scope: Scope, outer: Scope) -> None:
         args = node.args

@@ -51,6 +51,11 @@ def owners_of(key: str) -> Iterator[str]:
     yield path.rpartition(".")[0]
 
 
+def is_passed(key: str) -> bool:
+    """Whether a fact's key is a parameter, of which each caller says what it passes."""
+    return key.endswith(")") and not key.endswith("()")
+
+
 def leads(key: str, fact: Fact, owners: set[str]) -> bool:
     """Whether a fact is on the way to a legacy one."""
     if fact.kind in ("function", "class"):
@@ -68,11 +73,25 @@ def prefer(one: Fact, other: Fact) -> Fact:
 
 
 def _better(one: Fact, other: Fact) -> Fact:
+    kinds = {one.kind, other.kind}
+    if kinds == {"span", "span_context"} or (kinds == {"span_context"} and one != other):
+        return Fact("span_context", _mixture(one, other))
     if one.kind == other.kind and one.detail != other.detail:
-        if one.kind == "span_context":
-            return Fact("span_context", "mixed")
         return other if other.detail == "active" else one
     return one if _rank(one) >= _rank(other) else other
+
+
+def _mixture(one: Fact, other: Fact) -> str:
+    """What may be one of several things as a parent: each is handed on in a way of its own."""
+    details = {"span" if fact.kind == "span" else fact.detail for fact in (one, other)}
+    if len(details) == 1:
+        return one.detail
+    if details <= {"span", "extracted", "span or extracted"}:
+        return "span or extracted"
+    return "unclear" if details & {"span", "span or extracted", "unclear"} else "mixed"
+
+
+MIXTURES = frozenset({"mixed", "span or extracted", "unclear"})
 
 
 def _rank(fact: Fact) -> int:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from codemods.emit import is_none
 from codemods.site import File, FunctionNode
+from codemods.sites import is_tested
 
 STARTS = frozenset({"start_active_span"})
 
@@ -76,9 +79,11 @@ def _variables(file: File) -> dict[ast.AST, Variable]:
         old = first.id if isinstance(first, ast.Name) else file.text(first)
         group = groups[key] = Variable(old, uses=nodes)
         group.values = [value for node in nodes if (value := _value(file, node)) is not None]
-        if isinstance(first, ast.Name):
-            group.name = _new_name(file, first, nodes)
-        if _opened_by_hand(file, group) and (isinstance(first, ast.Name) or _closed(file, nodes)):
+        opened = any(_opens(value) for value in group.values)
+        declared = isinstance(first, ast.Name) and is_declared(file, first.id)
+        if isinstance(first, ast.Name) and opened and not declared:
+            group.name = _new_name(file, first, nodes)  # by the rule that rewrites the opening
+        if _opened_by_hand(file, group) and not declared:
             group.token = f"{group.name}_token"
         for node in nodes:
             table[node] = group
@@ -159,34 +164,121 @@ def is_alias(file: File, node: ast.AST, scope_name: str) -> bool:
 
 
 def _opened_by_hand(file: File, group: Variable) -> bool:
-    calls = [
-        value
+    """Whether a context token can stand for the scope: nobody else can close or enter it."""
+    opened = any(
+        _opens(value) and not isinstance(file.parents[value], ast.withitem)
         for value in group.values
-        if isinstance(value, ast.Call)
+    )
+    others = any(not _opens(value) and not is_none(value) for value in group.values)
+    if not opened or others or entries(file, group):
+        return False
+    return is_closed(file, group) or (
+        isinstance(group.uses[0], ast.Name) and not _passed_on(file, group.uses)
+    )
+
+
+def _opens(value: ast.expr) -> bool:
+    return (
+        isinstance(value, ast.Call)
         and isinstance(value.func, ast.Attribute)
         and value.func.attr in ("start_active_span", "activate")
-        and not isinstance(file.parents[value], ast.withitem)
-    ]
-    entered = any(
-        isinstance(file.parents[use], ast.withitem)
-        and getattr(file.parents[use], "context_expr", None) is use
+    )
+
+
+def is_declared(file: File, key: str) -> bool:
+    """Whether a function binds a name that is not its own, by `global` or `nonlocal`."""
+    declarations = (one for one in file.nodes if isinstance(one, ast.Global | ast.Nonlocal))
+    return any(key in one.names for one in declarations)
+
+
+def is_closed(file: File, group: Variable) -> bool:
+    """Whether the file closes what a name or attribute keeps; others may do it elsewhere."""
+    return any(
+        isinstance(parent := file.parents[use], ast.Attribute)
+        and parent.attr in ("close", "__exit__")
         for use in group.uses
     )
-    return bool(calls) and not entered
 
 
-def _closed(file: File, nodes: list[ast.expr]) -> bool:
-    """Whether the file closes what it keeps in an attribute; others may do it elsewhere."""
+def _passed_on(file: File, nodes: list[ast.expr]) -> bool:
+    """Whether others get the scope itself, so that they may close it."""
     return any(
-        isinstance(parent := file.parents[node], ast.Attribute)
-        and parent.attr in ("close", "__exit__")
+        isinstance(getattr(node, "ctx", None), ast.Load)
+        and not isinstance(file.parents[node], ast.Attribute)
+        and not is_tested(file, node)
         for node in nodes
     )
 
 
-def is_entered_later(file: File, group: Variable) -> bool:
-    """Whether a scope is made first and entered by `with scope:` afterwards."""
+def entries(file: File, group: Variable) -> list[ast.expr]:
+    """The uses that enter a scope after it was made, or leave that to the function's callers."""
+    return [use for use in group.uses if _enters(file, use)]
+
+
+def _enters(file: File, use: ast.expr) -> bool:
+    parent = file.parents[use]
+    match parent:
+        case ast.withitem():
+            return parent.context_expr is use
+        case ast.Return():
+            return isinstance(use, ast.Name)
+        case ast.Call():
+            return is_stacked(parent)
+    return False
+
+
+def is_stacked(node: ast.AST) -> bool:
+    """Whether an `ExitStack` enters what it is given here."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("enter_context", "enter_async_context")
+    )
+
+
+def is_entered_at_once(file: File, group: Variable, made: ast.stmt) -> bool:
+    """Whether all that is called before a scope is entered works on its span."""
+    entered = entries(file, group)
+    if any(file.function(use) is not file.function(made) for use in entered):
+        return False
+    last = max(use.lineno for use in entered)
+    return all(
+        _works_on(file, group, node)
+        for node in ast.walk(file.function(made))
+        if isinstance(node, ast.Call) and (made.end_lineno or made.lineno) < node.lineno < last
+    )
+
+
+def is_unentered(file: File, node: ast.expr) -> bool:
+    """Whether a scope comes from a function of the project: the span is known by `with` only."""
+    group = variable(file, node)
     return any(
-        isinstance(parent := file.parents[use], ast.withitem) and parent.context_expr is use
-        for use in group.uses
+        call.func not in file.flow.members
+        and not is_stacked(call)
+        and file.kind(call) == "scope"
+        and file.detail(call) != "active"
+        for value in (group.values if group is not None else [node])
+        if not isinstance(file.parents[value], ast.withitem)
+        for call in _calls(value)
+    )
+
+
+def _calls(value: ast.expr) -> Iterator[ast.Call]:
+    """The calls whose result a value may be."""
+    match value:
+        case ast.Call():
+            yield value
+        case ast.Await():
+            yield from _calls(value.value)
+        case ast.IfExp():
+            yield from _calls(value.body)
+            yield from _calls(value.orelse)
+
+
+def _works_on(file: File, group: Variable, call: ast.Call) -> bool:
+    """Whether a call, or one around it, is of a method of the span or is given the span."""
+    around = (one for one in file.ancestors(call) if isinstance(one, ast.Call))
+    return any(
+        any(part in group.uses for part in ast.walk(one) if isinstance(part, ast.Name))
+        for one in (call, *around)
     )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from codemods import legacy
+from codemods.kinds import MIXTURES
 from codemods.site import File, Site
 
 _ROOTS = "|".join(sorted((re.escape(root) for root in legacy.ROOTS), key=len, reverse=True))
@@ -15,6 +16,7 @@ WIRE = re.compile(
     r"uber-trace-id|uberctx-|jaeger-debug-id|jaeger-baggage|jaeger_tracing", re.IGNORECASE
 )
 GUARDED = frozenset({"span", "scope", "span_context", "tracer"})
+_TESTED = frozenset({"active", "extracted", *MIXTURES})
 
 
 def find(file: File) -> list[Site]:
@@ -123,7 +125,7 @@ def _guards(file: File) -> Iterator[Site]:
     An active span that is returned may be tested by whoever calls.
     """
     for node, fact in file.flow.kinds.items():
-        if fact.kind not in GUARDED or fact.detail not in ("active", "extracted"):
+        if fact.kind not in GUARDED or fact.detail not in _TESTED:
             continue
         if not isinstance(node, ast.expr) or node not in file.parents:
             continue

@@ -17,7 +17,9 @@ from codemods.emit import (
     parent_context,
     remove_item,
     rewrite_arguments,
+    span_context_of,
 )
+from codemods.kinds import MIXTURES
 from codemods.names import KINDS
 from codemods.site import CannotRewrite, Change, File, Site, is_constant
 
@@ -160,9 +162,10 @@ def _link(change: Change, relation: str, target: ast.expr) -> tuple[Part, ...]:
         return (f"{trace}.Link(", target, ".get_span_context()", tail)
     if kind == "span_context" and detail == "of span":
         return (f"{trace}.Link(", target, tail)
-    if not (kind == "span_context" and detail == "extracted") and not change.unsafe:
+    known = kind == "span_context" and detail in ("extracted", *MIXTURES)
+    if not known and not change.unsafe:
         change.unsafe = f"`{file.text(target)}` is what `extract` returned"
-    return (f"{trace}.Link({trace}.get_current_span(", target, ").get_span_context()", tail)
+    return (f"{trace}.Link(", *span_context_of(change, target), tail)
 
 
 # Tags.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import codemods
 from codemods import Fact, Facts, Unreadable, legacy
 from codemods.flow import CONFTEST
+from codemods.kinds import MIXTURES, is_passed, prefer
 from migrator import importers
 from migrator.discovery import Hits, search
 from migrator.module import SOURCE_FOLDER, Module, module_of
@@ -168,11 +169,12 @@ def _learn(project: Project, name: str, said: Facts, news: _News) -> None:
         if bracket and known.get(class_, fact).kind == "class":  # re-exported, so not known as one
             tail = f"{class_}.__init__({parameter}"
         before = known.get(tail, fact)
-        if before.kind != fact.kind and owner != name:
+        heard = prefer(before, fact) if owner != name or is_passed(tail) else fact
+        mixed = heard.detail in MIXTURES
+        if before.kind != fact.kind and owner != name and not mixed:
             continue  # of two callers that disagree the first is heard, or it would never end
-        if before.kind == fact.kind:
-            detail = fact.detail if owner == name else before.detail
-            fact = Fact(fact.kind, detail, fact.made | before.made)
+        if before.kind == fact.kind or mixed:
+            fact = Fact(heard.kind, heard.detail, fact.made | before.made)
         if known.get(tail) == fact:
             continue
         known[tail] = fact

@@ -6,6 +6,7 @@ import ast
 
 from codemods.edits import Part
 from codemods.emit import literal_key
+from codemods.kinds import MIXTURES
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.rules.inject import check_format
@@ -131,6 +132,10 @@ def tested(site: Site) -> Change:
     file, node = site.file, site.node
     assert isinstance(node, ast.expr)
     parent = file.parents[node]
+    if file.detail(node) in MIXTURES:
+        raise CannotRewrite(
+            "it may be a span or a context, and each says in its way that it is none"
+        )
     change = site.change("asks whether a parent was found")
     trace = change.use("opentelemetry", "trace")
     valid = (f"{trace}.get_current_span(", node, ").get_span_context().is_valid")

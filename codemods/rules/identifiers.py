@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
-from codemods.emit import rename_member
+from codemods.emit import rename_member, span_context_of
+from codemods.kinds import MIXTURES
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Report, Site
@@ -77,8 +78,9 @@ def _span_context(site: Site, change: Change) -> tuple[Part, ...]:
     assert site.owner is not None
     detail = site.file.detail(site.owner)
     if detail == "extracted":
-        trace = change.use("opentelemetry", "trace")
-        return (f"{trace}.get_current_span(", site.owner, ").get_span_context()")
+        return span_context_of(change, site.owner)
+    if detail in MIXTURES:
+        return ("(", *span_context_of(change, site.owner), ")")
     if detail != "of span" and not isinstance(site.owner, ast.Attribute):
         change.unsafe = f"`{site.file.text(site.owner)}` is the context of a span, not extracted"
     return (site.owner,)

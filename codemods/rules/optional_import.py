@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
 
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.site import Change, Report, Site
+from codemods.site import CannotRewrite, Change, File, Report, Site
 from codemods.sites import is_tested
+from codemods.source import Span
 
 rule = define(
     code="JO104",
@@ -59,13 +62,32 @@ def module(site: Site) -> Change | Report | None:
             f"the module {site.construct} itself is passed on",
             "Pass what is needed of it, in OpenTelemetry's words.",
         )
+    bound = file.bound.get(node.id, ())
+    absent = [one for one in bound if isinstance(one, ast.Name) and _is_absent(file.parents[one])]
+    if absent and not any(_is_at_import(file, one) for one in bound):
+        raise CannotRewrite("the library is imported inside a function, when it is needed")
     change = site.change("whether OpenTelemetry is there")
     trace = change.use("opentelemetry", "trace")
     change.replace(node, trace)
-    for bound in file.bound.get(node.id, ()):
-        if isinstance(bound, ast.Name) and _is_absent(file.parents[bound]):
-            change.replace(bound, trace)
+    for one in absent:
+        change.replace(one, trace)
+    for span in _declared(file, node.id):
+        change.replace(span, trace)
     return change
+
+
+def _is_at_import(file: File, node: ast.AST) -> bool:
+    """Whether a name is imported when the module is, where OpenTelemetry will be."""
+    return isinstance(node, ast.alias) and isinstance(file.function(node), ast.Module)
+
+
+def _declared(file: File, key: str) -> Iterator[Span]:
+    """Where `global` and `nonlocal` statements say a name."""
+    for node in file.nodes:
+        if isinstance(node, ast.Global | ast.Nonlocal) and key in node.names:
+            start = file.span(node).start
+            for word in re.finditer(rf"\b{re.escape(key)}\b", file.text(node)):
+                yield Span(start + word.start(), start + word.end())
 
 
 def _is_absent(statement: ast.AST) -> bool:

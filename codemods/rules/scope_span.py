@@ -6,7 +6,7 @@ import ast
 
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.scopes import is_alias, variable
+from codemods.scopes import is_alias, is_unentered, variable
 from codemods.site import CannotRewrite, Change, Site
 
 rule = define(
@@ -57,6 +57,8 @@ def span(site: Site) -> Change | None:
         and getattr(owner.func, "attr", "") in ("start_active_span", "activate")
     ):
         raise CannotRewrite("the scope is lost here, so nothing ever closes it")
+    if is_unentered(file, owner):
+        raise CannotRewrite("what a function gives has a span first when `with` enters it")
     held = variable(file, owner)
     target = file.parents[site.node]
     if held is not None:

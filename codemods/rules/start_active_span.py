@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 
-from codemods.emit import rename_member
+from codemods.emit import argument_of, rename_member, rewrite_arguments
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.scopes import is_alias, is_entered_later, variable
-from codemods.site import CannotRewrite, Change, Site, is_constant
+from codemods.scopes import entries, is_closed, is_entered_at_once, is_stacked, variable
+from codemods.site import CannotRewrite, Change, File, Report, Site, is_constant
 from codemods.starting import rewrite_start
 
 rule = define(
@@ -20,7 +20,9 @@ rule = define(
 `with tracer.start_active_span(...) as scope` gives a scope in OpenTracing and the span itself in
 OpenTelemetry, so `scope` is renamed and `scope.span` becomes the span. `child_of` and `references`
 become `context` and `links`, `tags` become `attributes` and `kind`, seconds become nanoseconds.
-A scope that is opened and closed by hand becomes a span and a context token.
+A scope that is opened and closed by hand becomes a span and a context token; one that is entered
+later, or returned for the caller to enter, a span and `trace.use_span`. One that is passed on to
+where its closing cannot be followed is reported.
 """,
     examples=(
         (
@@ -43,8 +45,17 @@ with tracer.start_as_current_span("say-hello") as span:
 )
 
 
+_KEPT = Report(
+    "not rewritten: the scope is kept where its closing cannot be followed",
+    "Enter it with `with`; or keep the span with the token of context.attach(), and where the "
+    "scope was closed call context.detach(token) and span.end().",
+)
+_LEAKED = "the scope was never closed; the span stays current as before"
+_CLOSE = "Give it a `with` block, or detach the token when the work is done."
+
+
 @rule.member("tracer", "start_active_span")
-def start_active_span(site: Site) -> Change:
+def start_active_span(site: Site) -> Change | Report:
     call = site.call
     if call is None:
         raise CannotRewrite("the method is passed on without being called")
@@ -57,12 +68,25 @@ def start_active_span(site: Site) -> Change:
         return _by_hand(site, change, call, parent)
     if isinstance(parent, ast.Expr):
         raise CannotRewrite("the scope is thrown away, so nothing ever closes it")
+    if not _is_entered(site.file, call):
+        return _KEPT
     _as_manager(site, change)
     if isinstance(parent, ast.withitem):
         if parent.optional_vars is not None:
             _rename(change, parent.optional_vars)
         _carry_baggage(site, change)
     return change
+
+
+def _is_entered(file: File, node: ast.expr) -> bool:
+    """Whether a scope is entered by `with` where it is made, or by whoever gets it."""
+    parent = file.parents[node]
+    match parent:
+        case ast.withitem() | ast.Return() | ast.Lambda():
+            return True
+        case ast.IfExp() | ast.BoolOp() | ast.NamedExpr():
+            return _is_entered(file, parent)
+    return is_stacked(parent)
 
 
 def _carry_baggage(site: Site, change: Change) -> None:
@@ -99,13 +123,9 @@ def _as_manager(site: Site, change: Change) -> None:
 def _finish_on_close(change: Change, site: Site, value: ast.expr) -> None:
     call = site.call
     assert call is not None
-    keyword = next((one for one in call.keywords if one.value is value), None)
-    from codemods.emit import rewrite_arguments
-
     default = is_constant(value, bool) and isinstance(value, ast.Constant) and value.value is True
-    rewrite_arguments(
-        change, call, {keyword or value: None if default else ("end_on_exit=", value)}
-    )
+    new = None if default else ("end_on_exit=", value)
+    rewrite_arguments(change, call, {argument_of(call, value): new})
 
 
 def _rename(change: Change, target: ast.expr) -> None:
@@ -125,35 +145,38 @@ def _rename(change: Change, target: ast.expr) -> None:
 
 def _by_hand(
     site: Site, change: Change, call: ast.Call, parent: ast.Assign | ast.AnnAssign
-) -> Change:
+) -> Change | Report:
     """`scope = tracer.start_active_span(...)`, closed by hand or entered later."""
     file = site.file
     assert isinstance(site.node, ast.Attribute)
     target = _targets(parent)[0]
     found = variable(file, target)
-    if found is None or not (found.token or is_entered_later(file, found)):
-        raise CannotRewrite("the scope is kept where its closing cannot be followed")
+    entered = entries(file, found) if found is not None else []
+    if found is None or not (found.token or entered):
+        return _KEPT
     rename_member(change, site.node, "start_span")
     arguments = rewrite_start(site, change)
     if (close := arguments.get("finish_on_close")) is not None:
-        keyword = next((one for one in call.keywords if one.value is close), None)
-        from codemods.emit import rewrite_arguments
-
-        rewrite_arguments(change, call, {keyword or close: None})
+        if not isinstance(close, ast.Constant):
+            raise CannotRewrite("whether the scope ends its span is known only at run time")
+        rewrite_arguments(change, call, {argument_of(call, close): None})
     trace = change.use("opentelemetry", "trace")
-    if is_entered_later(file, found):
-        ends = isinstance(close, ast.Constant) and close.value is False
-        tail = ")" if ends else ", end_on_exit=True)"
-        for use in found.uses:
-            parent_of = file.parents[use]
-            if isinstance(parent_of, ast.withitem) and parent_of.context_expr is use:
-                change.replace(use, f"{trace}.use_span({found.name}{tail}")
-        change.message = "the span is made current where the scope was entered"
-    else:
+    if found.token:
         context = change.use("opentelemetry", "context")
         held = f"{trace}.set_span_in_context({found.name})"
-        change.after(parent, f"{found.token} = {context}.attach({held})")
         change.message = "the span is made current by hand, as the scope did"
+        token = f"{found.token} = "
+        if not is_closed(file, found):
+            token, change.message, change.advice = "", _LEAKED, _CLOSE
+        change.after(parent, f"{token}{context}.attach({held})")
+    else:
+        ends = isinstance(close, ast.Constant) and close.value is False
+        tail = ")" if ends else ", end_on_exit=True)"
+        for use in entered:
+            change.replace(use, f"{trace}.use_span({found.name}{tail}")
+        change.message = "the span is made current where the scope was entered"
+        if not change.unsafe and not is_entered_at_once(file, found, parent):
+            change.unsafe = "nothing needs the span current before `with` enters the scope"
     _rename(change, target)
     return change
 
@@ -178,9 +201,5 @@ def _leaked(site: Site, change: Change, call: ast.Call, parent: ast.Attribute) -
     trace, context = change.use("opentelemetry", "trace"), change.use("opentelemetry", "context")
     name = file.text(statement.targets[0])
     change.after(statement, f"{context}.attach({trace}.set_span_in_context({name}))")
-    change.message = "the scope was never closed; the span stays current as before"
-    change.advice = "Give it a `with` block, or detach the token when the work is done."
+    change.message, change.advice = _LEAKED, _CLOSE
     return change
-
-
-__all__ = ["is_alias"]

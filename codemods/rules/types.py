@@ -100,9 +100,13 @@ def span_context(site: Site) -> Change | Report:
     change = site.change("the class of the same meaning")
     parent = site.file.parents[site.node]
     if isinstance(parent, ast.arg) and site.file.detail(parent) != "of span":
+        context = change.use("opentelemetry.context", "Context")
+        if site.file.detail(parent) == "mixed":
+            trace = change.use("opentelemetry", "trace")
+            return change.replace(site.node, f'"{context} | {trace}.SpanContext"')
         if site.file.detail(parent) != "extracted":
             change.unsafe = "what is passed here comes from `extract`"
-        return change.replace(site.node, change.use("opentelemetry.context", "Context"))
+        return change.replace(site.node, context)
     return change.replace(site.node, f"{change.use('opentelemetry', 'trace')}.SpanContext")
 
 

@@ -249,6 +249,41 @@ PROGRAMS = {
             tracer.start_span("inner").finish()
         tracer.start_span("after").finish()
         """,
+    "a scope that a function returns": """\
+        def started(name):
+            scope = tracer.start_active_span(name)
+            scope.span.set_tag("a", 1)
+            return scope
+        with started("outer") as scope:
+            scope.span.set_tag("b", 2)
+            with started("inner"):
+                pass
+        tracer.start_span("after").finish()
+        """,
+    "the active scope's span under a name of its own": """\
+        def extra():
+            scope = tracer.scope_manager.active
+            span = scope.span
+            span.set_tag("a", 1)
+            return getattr(span, "extra", "none")
+        with tracer.start_active_span("outer") as scope:
+            scope.span.set_tag("extra", extra())
+        """,
+    "a parent that is a span's context or an extracted one": """\
+        def above():
+            if tracer.active_span is not None:
+                return tracer.active_span.context
+            return None
+        def started(name, parent):
+            return tracer.start_active_span(name, child_of=parent)
+        carrier = {}
+        with started("outer", above()) as scope:
+            tracer.inject(scope.span, Format.HTTP_HEADERS, carrier)
+            with started("sent", above()):
+                pass
+        with started("received", tracer.extract(Format.HTTP_HEADERS, carrier)):
+            pass
+        """,
     "a scope entered and left by its methods": """\
         def run():
             scope = tracer.start_active_span("manual")

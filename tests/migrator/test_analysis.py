@@ -158,6 +158,40 @@ def test_a_function_also_given_a_rewritten_tracer_is_rewritten(tmp_path):
     assert any("line 4 of helper comes here too" in one for one in advice)
 
 
+@pytest.mark.parametrize(
+    ("given", "asks"),
+    [
+        ("span.context", "if isinstance(parent, trace.SpanContext) else parent"),
+        ("span", "if isinstance(parent, trace.Span) else parent"),
+    ],
+)
+@pytest.mark.parametrize("first", ["a", "z"])
+def test_what_callers_of_two_modules_pass_is_told_apart_whoever_is_heard_first(
+    tmp_path, first, given, asks
+):
+    work = """\
+        def work(tracer, parent):
+            return tracer.start_span("a", child_of=parent)
+        """
+    sent = f"""\
+        import opentracing
+        from work import work
+
+        span = opentracing.tracer.start_span("b")
+        work(opentracing.tracer, {given})
+        """
+    received = """\
+        import opentracing
+        from work import work
+
+        work(opentracing.tracer, opentracing.tracer.extract("text_map", {}))
+        """
+    folder = write(tmp_path, work=work, **{f"{first}_sent": sent, "m_received": received})
+    found = analyse([str(folder)], DEFAULTS)
+    text = next(after for path, after in found.after.items() if "work.py" in path).decode()
+    assert asks in text
+
+
 def test_the_global_tracer_waits_for_no_set_up(tmp_path):
     use = "import opentracing\n\nopentracing.global_tracer().start_span('a').finish()\n"
     assert "use" in changed(analyse([str(write(tmp_path, setup=SETUP, use=use))], DEFAULTS))

@@ -1,0 +1,136 @@
+"""A parent that is a span's own context for one caller and an extracted one for another."""
+
+from __future__ import annotations
+
+from tests.codemods.helpers import check, left, run
+
+BEFORE = """\
+    import opentracing
+    from opentracing import Format, SpanContext
+
+    tracer = opentracing.global_tracer()
+
+
+    def parent() -> SpanContext:
+        return tracer.active_span.context
+
+
+    def started(name, above{}):
+        {}
+
+
+    started("sent", parent())
+    started("received", tracer.extract(Format.TEXT_MAP, {{}}))
+    """
+AFTER = """\
+    from opentelemetry import context, propagate, trace{}
+
+    tracer = trace.get_tracer(__name__)
+
+
+    def parent() -> trace.SpanContext:
+        return trace.get_current_span().get_span_context()
+
+
+    def started(name, above{}):
+        {}
+
+
+    started("sent", parent())
+    started("received", propagate.extract({{}}, context=context.get_current()))
+    """
+EITHER = (
+    "trace.set_span_in_context(trace.NonRecordingSpan(above)) "
+    "if isinstance(above, trace.SpanContext) else above"
+)
+
+
+def test_a_parent_of_either_kind_is_told_apart_when_it_runs() -> None:
+    result = check(
+        BEFORE.format("", "return tracer.start_active_span(name, child_of=above)"),
+        AFTER.format("", "", f"return tracer.start_as_current_span(name, context={EITHER})"),
+    )
+    assert left(result) == []
+
+
+def test_an_annotation_says_either_kind() -> None:
+    check(
+        BEFORE.format(": SpanContext", "print(name)"),
+        AFTER.format(
+            "\n    from opentelemetry.context import Context",
+            ': "Context | trace.SpanContext"',
+            "print(name)",
+        ),
+    )
+
+
+def test_an_id_is_read_from_either_kind() -> None:
+    either = "(above if isinstance(above, trace.SpanContext) else"
+    check(
+        BEFORE.format("", "return above.span_id"),
+        AFTER.format(
+            "", "", f"return {either} trace.get_current_span(above).get_span_context()).span_id"
+        ),
+    )
+
+
+def test_a_link_to_either_kind() -> None:
+    before = "return tracer.start_span(name, references=[opentracing.follows_from(above)])"
+    either = "above if isinstance(above, trace.SpanContext) else"
+    after = (
+        f"return tracer.start_span(name, context={EITHER}, "
+        f"links=[trace.Link({either} trace.get_current_span(above).get_span_context())])"
+    )
+    check(BEFORE.format("", before), AFTER.format("", "", after), unsafe=True)
+
+
+SPAN = "trace.set_span_in_context(parent) if isinstance(parent, trace.Span) else parent"
+
+
+def test_a_parent_that_is_extracted_or_the_active_span_is_told_apart_when_it_runs() -> None:
+    check(
+        """\
+        import opentracing
+
+        tracer = opentracing.global_tracer()
+
+
+        def receive(headers):
+            parent = tracer.extract("text_map", headers)
+            if parent is None:
+                parent = tracer.active_span
+            return tracer.start_span("received", child_of=parent)
+        """,
+        f"""\
+        from opentelemetry import context, propagate, trace
+
+        tracer = trace.get_tracer(__name__)
+
+
+        def receive(headers):
+            parent = propagate.extract(headers, context=context.get_current())
+            if not trace.get_current_span(parent).get_span_context().is_valid:
+                parent = trace.get_current_span()
+            return tracer.start_span("received", context={SPAN})
+        """,
+    )
+
+
+def test_a_parent_that_may_be_any_of_three_is_reported() -> None:
+    result = run(
+        "import opentracing\n\n\ndef f(span, x):\n    parent = x and span or span.context\n"
+        "    opentracing.tracer.start_span('a', child_of=parent).finish()\n",
+        unsafe=True,
+    )
+    assert "child_of=parent" in result.source.decode()
+    assert "6: opentracing.Tracer.start_span" in left(result)
+
+
+def test_a_test_of_what_may_be_a_span_or_a_context_is_reported() -> None:
+    result = run(
+        "import opentracing\n\n\ndef f(headers, on):\n"
+        "    parent = opentracing.tracer.active_span\n    if on:\n"
+        "        parent = opentracing.tracer.extract('text_map', headers)\n"
+        "    return parent is None\n",
+    )
+    assert left(result) == ["8: opentracing.SpanContext (tested)"]

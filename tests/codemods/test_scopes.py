@@ -1,0 +1,167 @@
+"""A scope that is kept, returned or passed on: nothing is attached that others would detach."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+
+from codemods import Fate
+from tests.codemods.helpers import check, left, run
+
+HEAD = """\
+import opentracing
+
+tracer = opentracing.global_tracer()
+
+
+"""
+
+
+def test_a_returned_scope_is_entered_by_the_caller() -> None:
+    result = check(
+        """\
+        import opentracing
+
+        tracer = opentracing.global_tracer()
+
+
+        def started(name):
+            scope = tracer.start_active_span(name)
+            scope.span.set_tag("port", 80)
+            return scope
+
+
+        def handle():
+            with started("a") as scope:
+                scope.span.set_tag("port", 81)
+        """,
+        """\
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+
+
+        def started(name):
+            span = tracer.start_span(name)
+            span.set_attribute("port", 80)
+            return trace.use_span(span, end_on_exit=True)
+
+
+        def handle():
+            with started("a") as scope:
+                scope.set_attribute("port", 81)
+        """,
+    )
+    assert left(result) == []
+
+
+def test_a_returned_scope_waits_where_something_may_need_it_current() -> None:
+    source = HEAD + dedent(
+        """\
+        def started(name):
+            scope = tracer.start_active_span(name)
+            work()
+            return scope
+        """
+    )
+    finding = next(one for one in run(source).findings if one.code == "JO201")
+    assert finding.fate is Fate.HELD
+    result = run(source, unsafe=True).source.decode()
+    assert "return trace.use_span(span, end_on_exit=True)" in result
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def f(scopes):\n    scope = tracer.start_active_span('a')\n    scopes.append(scope)\n",
+        "def f(scopes):\n    scopes.append(tracer.start_active_span('a'))\n",
+        "def f(self):\n    scope = tracer.start_active_span('a')\n    self.scope = scope\n",
+        "def f(on):\n    scope = tracer.start_active_span('a') if on else None\n    print(scope)\n",
+        "def f(span):\n    scope = tracer.scope_manager.activate(span, True)\n    return scope\n",
+        "scope = None\ndef f():\n    global scope\n    scope = tracer.start_active_span('a')\n"
+        "def g():\n    scope.close()\n",
+        "def f(on):\n    scope = tracer.scope_manager.active\n    if on:\n"
+        "        scope = tracer.start_active_span('a')\n    scope.close()\n",
+        "def f(on):\n    scope = tracer.start_active_span('a', finish_on_close=on)\n"
+        "    scope.close()\n",
+    ],
+    ids=[
+        "put into a list",
+        "put into a list where it is made",
+        "put into an attribute",
+        "made on a condition",
+        "activated and returned",
+        "a global of a function",
+        "this one or the active one",
+        "closed with an end known at run time",
+    ],
+)
+def test_a_scope_whose_closing_is_unknown_is_reported(program: str) -> None:
+    result = run(HEAD + program, unsafe=True)
+    assert "attach" not in result.source.decode()
+    assert any(one.code in ("JO201", "JO205") and one.advice for one in result.findings)
+    assert run(result.source.decode(), unsafe=True).source == result.source
+
+
+@pytest.mark.parametrize("given", ["started()", "await started()", "started() if on else None"])
+def test_the_span_of_a_scope_that_a_function_gives_is_reported(given: str) -> None:
+    maker = "async def started():\n    return tracer.start_active_span('a')\n\n\n"
+    use = f"async def f(on):\n    scope = {given}\n    scope.span.set_tag('b', 1)\n"
+    result = run(HEAD + maker + use)
+    assert "scope.span.set_tag('b', 1)" in result.source.decode()
+    assert left(result) == ["12: opentracing.Scope.span", "12: opentracing.Span.set_tag"]
+
+
+def test_a_scope_that_nobody_closes_stays_current() -> None:
+    result = check(
+        """\
+        import opentracing
+
+        tracer = opentracing.global_tracer()
+
+
+        def f():
+            scope = tracer.start_active_span("a")
+            scope.span.set_tag("port", 80)
+        """,
+        """\
+        from opentelemetry import context, trace
+
+        tracer = trace.get_tracer(__name__)
+
+
+        def f():
+            span = tracer.start_span("a")
+            context.attach(trace.set_span_in_context(span))
+            span.set_attribute("port", 80)
+        """,
+    )
+    assert any("never closed" in one.message for one in result.findings)
+
+
+def test_a_name_for_the_span_of_the_active_scope_is_kept() -> None:
+    check(
+        """\
+        import opentracing
+
+
+        def headers():
+            scope = opentracing.tracer.scope_manager.active
+            if scope is None:
+                return {}
+            span = scope.span
+            return getattr(span, "extra_headers", {})
+        """,
+        """\
+        from opentelemetry import trace
+
+
+        def headers():
+            scope = trace.get_current_span()
+            if not scope.get_span_context().is_valid:
+                return {}
+            span = scope
+            return getattr(span, "extra_headers", {})
+        """,
+    )
