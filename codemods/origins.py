@@ -41,7 +41,7 @@ def also_passed(site: Site, left: Left) -> list[tuple[str, str]]:
 
 
 def called(site: Site) -> frozenset[str]:
-    """The makers of the tracer or configuration that a site asks for what only OpenTracing's has."""
+    """The makers of the tracer or configuration of which a site wants OpenTracing's own."""
     owner = site.file.flow.kinds.get(site.owner) if site.owner is not None else None
     if owner is None or owner.kind not in ("tracer", "config"):
         return frozenset()

@@ -19,7 +19,8 @@ rule = define(
 `install_patches([...])` one such line for each name. `install_all_patches()` patched what was
 installed of ten libraries, so the instrumentations of these are turned on where they are installed;
 what is not in the requirements yet is not traced. `@traced_function` is
-`@tracer.start_as_current_span(name)`, which decorates coroutines too. The interceptors and the `before_request` helpers are reported.
+`@tracer.start_as_current_span(name)`, which decorates coroutines too. The interceptors and the
+`before_request` helpers are reported.
 """,
     examples=(
         (

@@ -423,8 +423,8 @@ def test_the_format_in_a_call_that_stays_stays() -> None:
 
 
         class Client:
-            def send(self, headers, parent):
-                span = self.channel.tracer.start_span("a", child_of=parent)
+            def send(self, headers, **options):
+                span = self.channel.tracer.start_span("a", tags={}, **options)
                 self.channel.tracer.inject(span.context, opentracing.Format.TEXT_MAP, headers)
         """)
 
