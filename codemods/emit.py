@@ -208,11 +208,15 @@ def _context_parent(change: Change, node: ast.expr) -> tuple[Part, ...]:
         return (*held, *_if(change, node, "SpanContext"), node)
     if detail == "span or extracted":
         return (f"{trace}.set_span_in_context(", node, ")", *_if(change, node, "Span"), node)
-    if detail == "unclear":
-        raise CannotRewrite("the parent may be a span, a span's own context or an extracted one")
-    if not change.unsafe:
-        change.unsafe = f"`{file.text(node)}` is what `extract` returned"
-    return (node,)
+    return _any_parent(change, node)
+
+
+def _any_parent(change: Change, node: ast.expr) -> tuple[Part, ...]:
+    """Asks at run time what a parent is: a span, its own context, or what `extract` gave."""
+    trace = change.use("opentelemetry", "trace")
+    span = (f"{trace}.set_span_in_context(", node, ")", *_if(change, node, "Span"))
+    held = (f"{trace}.set_span_in_context({trace}.NonRecordingSpan(", node, "))")
+    return (*span, *held, *_if(change, node, "SpanContext"), node)
 
 
 def _if(change: Change, node: ast.expr, cls: str) -> tuple[Part, ...]:
@@ -238,10 +242,10 @@ def span_context_of(change: Change, node: ast.expr) -> tuple[Part, ...]:
 def _guessed_parent(change: Change, node: ast.expr) -> tuple[Part, ...]:
     file = change.file
     text = file.text(node)
-    if re.search(r"(?:ctx|context)\W*$", text, re.IGNORECASE):
-        change.unsafe = f"`{text}` is what `extract` returned, or None"
-        return (node,)
-    if not (re.search(r"span\W*$", text, re.IGNORECASE) and _comes_from_outside(file, node)):
+    is_named = re.search(r"span\W*$", text, re.IGNORECASE) and _comes_from_outside(file, node)
+    if not is_named and isinstance(node, ast.Name | ast.Attribute):
+        return _any_parent(change, node)
+    if not is_named:
         change.unsafe = f"`{text}` is a span, or None"
     trace = change.use("opentelemetry", "trace")
     return (

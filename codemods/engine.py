@@ -123,6 +123,7 @@ class _Decision:
     rule: Registered | None
     outcome: Change | Report
     applied: bool = False
+    waits: bool = False  # for another site
     consumed: _Decision | None = None
     edits: list[Edit] = field(default_factory=list)
     seconds: float = 0.0
@@ -294,12 +295,13 @@ def _supported(
 ) -> list[_Decision]:
     """The changes of which all that they depend on is rewritten with them; the others wait."""
     kept = {id(one): one for one in candidates}
+    calls = _calls(file, decided)
     while True:
         left = {**elsewhere, **_left(file, decided)}
         waiting = {}
         for one in decided:
             by = one.consumed or one
-            if id(by) in kept and (missing := _missing(one, decided, left)):
+            if id(by) in kept and (missing := _missing(one, decided, left, calls)):
                 waiting[id(by)] = (by, missing)
         for by, missing in waiting.values():
             _hold(by, missing)
@@ -319,8 +321,20 @@ def _left(file: File, decided: list[_Decision]) -> dict[str, Fate]:
     }
 
 
+_Calls = dict[ast.AST | None, list[_Decision]]
+
+
+def _calls(file: File, decided: list[_Decision]) -> _Calls:
+    """The sites that call a tracer, by what makes it here, but for rules not selected."""
+    calls: _Calls = {}
+    for one in decided:
+        for maker in origins.called(one.site) if is_selected(one.code, file.options) else ():
+            calls.setdefault(file.flow.makers.get(maker), []).append(one)
+    return calls
+
+
 def _missing(
-    one: _Decision, decided: list[_Decision], left: origins.Left
+    one: _Decision, decided: list[_Decision], left: origins.Left, calls: _Calls
 ) -> list[tuple[Fate, str]]:
     """What a site depends on and is not rewritten, with its fate."""
     module = one.site.file.flow.module
@@ -328,14 +342,25 @@ def _missing(
         (left[maker], f"the {kind} made in {origins.place(maker, module)}")
         for kind, maker in origins.awaited(one.site, left)
     ]
+    if one.site.member != "(tested)":
+        missing += [
+            (_fate(call)[0], f"what is done with it in line {_line(call)}")
+            for call in calls.get(one.site.node, ())
+            if not call.done
+        ]
     needed = set(one.outcome.needs) if isinstance(one.outcome, Change) else ()
     if needed:
         missing += [
-            (_fate(other)[0], f"what stands in line {getattr(other.site.node, 'lineno', 0)}")
+            (_fate(other)[0], f"what stands in line {_line(other)}")
             for other in decided
             if (other.site.node in needed or other.site.call in needed) and not other.done
         ]
     return missing
+
+
+def _line(one: _Decision) -> int:
+    """Where a reader finds a site: the line of its last word."""
+    return getattr(one.site.node, "end_lineno", 0)
 
 
 def _hold(one: _Decision, missing: list[tuple[Fate, str]]) -> None:
@@ -349,7 +374,7 @@ def _hold(one: _Decision, missing: list[tuple[Fate, str]]) -> None:
             f"{what} stays OpenTracing's, so this does too",
             "Rewrite that first, then run again.",
         )
-    one.applied = False
+    one.applied, one.waits = False, True
 
 
 def _warn(file: File, decided: list[_Decision], elsewhere: origins.Left) -> None:
@@ -403,7 +428,7 @@ def _marks(file: File, decided: list[_Decision]) -> list[Edit]:
     """A comment above each statement with a site that is left, unless it has one."""
     source = file.source
     made: dict[int, Edit] = {}
-    for one in decided:
+    for one in sorted(decided, key=lambda one: one.waits):  # the reason before what it leads to
         fate, message, _ = _fate(one)
         if fate not in (Fate.HELD, Fate.REPORTED) or not is_selected(one.code, file.options):
             continue

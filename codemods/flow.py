@@ -565,6 +565,8 @@ class Flow:
             self._returns(owner.node, owner, value)
 
     def _returns(self, node: FunctionNode, scope: Scope, value: Fact) -> None:
+        if value.detail == "active":  # it is rewritten to give None where no span is active
+            value = Fact(value.kind, "", value.made)
         if _is_property(node):
             self.learn(scope.qualified, value)
         else:
@@ -847,13 +849,13 @@ class Flow:
             if node.func.attr in ("enter_context", "enter_async_context") and args:
                 return self._entered(args[0])
             self._learn_append(node, args, scope)
-            if callee.kind == "" and self._is_legacy_start(node):
+            if callee.kind == "" and self._is_legacy_call(node):
                 foreign = container == FOREIGN
                 self.members[node.func] = Fact("tracer", "foreign" if foreign else "duck")
                 return (
                     FOREIGN
                     if foreign
-                    else self._given(node.func, legacy.METHODS[("tracer", node.func.attr)])
+                    else self._given(node.func, legacy.METHODS.get(("tracer", node.func.attr), ""))
                 )
         if callee.kind == "other":
             return callee
@@ -861,9 +863,15 @@ class Flow:
             return self._builtin(node, args, scope)
         return UNKNOWN
 
-    def _is_legacy_start(self, node: ast.Call) -> bool:
-        """`x.start_span(..., child_of=)`: a keyword that only OpenTracing has."""
+    def _is_legacy_call(self, node: ast.Call) -> bool:
+        """`x.start_span(..., child_of=)` or `x.inject(..., Format.TEXT_MAP, ...)`.
+
+        The keywords are OpenTracing's alone, and so are the formats.
+        """
         assert isinstance(node.func, ast.Attribute)
+        if node.func.attr in ("inject", "extract"):
+            given = (*node.args, *(keyword.value for keyword in node.keywords))
+            return any(self.symbols.get(one, "").startswith("opentracing.Format.") for one in given)
         return (
             node.func.attr == "start_span"
             and not self._foreign

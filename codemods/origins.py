@@ -1,6 +1,7 @@
 """Where a tracer, span, scope or context comes from: what is done with it waits for what makes it.
 
-Otherwise a start call that is left would get its span's `set_tag` rewritten, and fail.
+Otherwise a start call that is left would get its span's `set_tag` rewritten, and fail. What makes a
+tracer waits for the calls on it too: a start call that is left would meet OpenTelemetry's tracer.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
+from codemods import legacy
 from codemods.model import Fact, Fate
 from codemods.site import File, Site
 
@@ -36,6 +38,20 @@ def also_passed(site: Site, left: Left) -> list[tuple[str, str]]:
         for maker in sorted(fact.made)
         if maker in left
     ]
+
+
+def called(site: Site) -> frozenset[str]:
+    """The makers of the tracer or configuration of which a site wants OpenTracing's own."""
+    owner = site.file.flow.kinds.get(site.owner) if site.owner is not None else None
+    if owner is None or owner.kind not in ("tracer", "config"):
+        return frozenset()
+    is_own = site.call is not None or (owner.kind == "tracer" and _gives(owner, site))
+    return owner.made if is_own else frozenset()
+
+
+def _gives(owner: Fact, site: Site) -> bool:
+    """Whether an attribute is a span or the like, and not plain data."""
+    return bool(legacy.ATTRIBUTES.get((owner.kind, site.member)))
 
 
 def place(maker: str, module: str) -> str:

@@ -120,17 +120,41 @@ def _in_annotation(file: File, node: ast.Constant) -> bool:
 
 
 def _guards(file: File) -> Iterator[Site]:
-    """Tests of an active span or an extracted context: their truth has changed its meaning."""
+    """Tests of an active span or an extracted context: their truth has changed its meaning.
+
+    An active span that is returned may be tested by whoever calls.
+    """
     for node, fact in file.flow.kinds.items():
         if fact.kind not in GUARDED or fact.detail not in _TESTED:
             continue
-        if isinstance(node, ast.expr) and node in file.parents and is_tested(file, node):
-            yield Site(file, node, f"{_CLASS[fact.kind]} (tested)", owner=node, member="(tested)")
+        if not isinstance(node, ast.expr) or node not in file.parents:
+            continue
+        returned = fact.detail == "active" and is_returned(file, node)
+        if returned or is_tested(file, node):
+            what = "returned" if returned else "tested"
+            yield Site(file, node, f"{_CLASS[fact.kind]} ({what})", owner=node, member="(tested)")
+
+
+def is_returned(file: File, node: ast.expr) -> bool:
+    """Whether a name, attribute or call is what a function gives, if only in some cases."""
+    if not isinstance(node, ast.Name | ast.Attribute | ast.Call):
+        return False
+    parent = file.parents[node]
+    while isinstance(parent, ast.IfExp | ast.BoolOp):
+        part = parent.test if isinstance(parent, ast.IfExp) else None
+        if node is part or (isinstance(parent, ast.BoolOp) and parent.values[-1] is not node):
+            return False
+        node, parent = parent, file.parents[parent]
+    return isinstance(parent, ast.Return) or (
+        isinstance(parent, ast.Lambda) and parent.body is node
+    )
 
 
 def is_tested(file: File, node: ast.expr) -> bool:
     """Whether the truth of an expression, or its being None, is asked."""
     parent = file.parents[node]
+    if isinstance(node, ast.BoolOp) and not isinstance(parent, ast.Compare):
+        return False  # its parts are asked
     match parent:
         case ast.If() | ast.While() | ast.IfExp() | ast.Assert():
             return parent.test is node

@@ -8,6 +8,7 @@ from codemods.edits import Part
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, File, Site, tight
+from codemods.sites import is_returned
 
 rule = define(
     code="JO501",
@@ -17,7 +18,8 @@ rule = define(
     explanation="""\
 `tracer.active_span` is None when no span is active; `trace.get_current_span()` then gives an
 invalid span, which is true. So `if span:` and `span is None` become
-`span.get_span_context().is_valid`.
+`span.get_span_context().is_valid`. A function that returns the active span gives None where there
+is none, as before, since not all who call it can be seen.
 """,
     examples=(
         (
@@ -73,14 +75,16 @@ def _current(site: Site) -> Change:
 def tested(site: Site) -> Change:
     file, node = site.file, site.node
     assert isinstance(node, ast.expr)
+    if is_returned(file, node):
+        return _or_none(site, node)
     parent = file.parents[node]
     change = site.change("asks whether there is a valid span")
-    valid = (*tight(file, node), ".get_span_context().is_valid")
+    none = _may_be_none(file, node)
+    valid: tuple[Part, ...] = (*tight(file, node), ".get_span_context().is_valid")
     if isinstance(parent, ast.Compare):
         absent = isinstance(parent.ops[0], ast.Is | ast.Eq)
         around = file.parents[parent]
         text: tuple[Part, ...] = (f"{'not ' if absent else ''}", *valid)
-        none = _may_be_none(file, node)
         if none:
             text = (node, " is None or " if absent else " is not None and ", *text)
         if isinstance(around, ast.BoolOp if none else ()) or (
@@ -94,20 +98,37 @@ def tested(site: Site) -> Change:
             return change.replace(node, node)
         if isinstance(parent.op, ast.Or):
             raise CannotRewrite("`or` gives the other value only if there is no span at all")
+    if none:
+        valid = (node, " is not None and ", *valid)
+        valid = valid if isinstance(parent, ast.If | ast.While) else ("(", *valid, ")")
     return change.replace(node, *valid)
 
 
+def _or_none(site: Site, node: ast.expr) -> Change:
+    """Whoever calls may ask whether it is None, and is not always seen."""
+    change = site.change("gives None where no span is active")
+    is_span: tuple[Part, ...] = (node, ".get_span_context().is_valid")
+    if _may_be_none(site.file, node):
+        is_span = (node, " is not None and ", *is_span)
+    text: tuple[Part, ...] = (node, " if ", *is_span, " else None")
+    if not isinstance(site.file.parents[node], ast.Return | ast.Lambda):
+        text = ("(", *text, ")")
+    return change.replace(node, *text)
+
+
 def _may_be_none(file: File, node: ast.expr) -> bool:
-    """Whether a name holds what a function of the project gives, which may be no span at all."""
+    """Whether a variable may hold what is no span at all, beside the current one."""
     if not isinstance(node, ast.Name):
-        return False
-    known = file.flow.symbols.keys() | file.flow.members.keys()
-    return any(
-        isinstance(parent := file.parents[bound], ast.Assign)
-        and isinstance(parent.value, ast.Call)
-        and parent.value.func not in known
-        for bound in file.bound.get(node.id, ())
-        if file.function(bound) is file.function(node)
+        known = file.flow.members.keys() | file.flow.symbols.keys()
+        return isinstance(node, ast.Attribute) and node not in known
+    bound = [
+        one for one in file.bound.get(node.id, ()) if file.function(one) is file.function(node)
+    ]
+    return not bound or any(
+        not isinstance(parent := file.parents[one], ast.Assign | ast.NamedExpr)
+        or isinstance(parent.value, ast.Name)
+        or file.detail(parent.value) != "active"
+        for one in bound
     )
 
 

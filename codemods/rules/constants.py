@@ -50,7 +50,20 @@ def constant(site: Site) -> Change | Report | None:
     change = site.change("the constant as the string it is")
     if site.options.semconv:
         value = SEMCONV.get(value, value)
+    if site.construct.startswith("opentracing.Format.") and (call := _telling(site)):
+        change.depends_on(call)
     return change.replace(site.node, quoted(site, value))
+
+
+def _telling(site: Site) -> ast.Call | None:
+    """The call of which this format alone tells that it is on a tracer: both stay, or neither."""
+    file = site.file
+    parent = file.parents[site.node]
+    if isinstance(parent, ast.keyword):
+        parent = file.parents[parent]
+    if not isinstance(parent, ast.Call) or (owner := file.flow.members.get(parent.func)) is None:
+        return None
+    return parent if owner.detail in ("duck", "foreign") else None
 
 
 def quoted(site: Site, value: str) -> str:

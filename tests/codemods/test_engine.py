@@ -190,14 +190,14 @@ def test_a_taken_name_is_not_shadowed() -> None:
 
 
         def trace(context):
-            return opentracing.tracer.active_span
+            opentracing.tracer.active_span.finish()
         """,
         """\
         from opentelemetry import trace as otel_trace
 
 
         def trace(context):
-            return otel_trace.get_current_span()
+            otel_trace.get_current_span().end()
         """,
     )
 

@@ -262,27 +262,257 @@ def test_plain_opentelemetry_is_not_touched() -> None:
         """)
 
 
-def test_a_span_that_a_function_of_the_project_gives_may_be_none() -> None:
-    result = run(
-        dedent("""\
+def test_a_function_that_returns_the_active_span_still_gives_none() -> None:
+    check(
+        """\
         import opentracing
 
 
-        def find(record):
+        def find():
+            return opentracing.tracer.active_span
+
+
+        def of(record, tracer=None):
             span = None
             if record:
                 span = opentracing.tracer.active_span
             return span
 
 
+        def either(record):
+            return opentracing.tracer.active_span if record else None
+
+
+        current = lambda: opentracing.tracer.active_span
+
+
         def work(record):
-            span = find(record)
-            if span is None:
-                return
-            if span is not None and record:
+            span = find()
+            if span:
                 span.set_tag("a", "b")
+        """,
+        """\
+        from opentelemetry import trace
+
+
+        def find():
+            return trace.get_current_span() if trace.get_current_span().get_span_context().is_valid else None
+
+
+        def of(record, tracer=None):
+            span = None
+            if record:
+                span = trace.get_current_span()
+            return span if span is not None and span.get_span_context().is_valid else None
+
+
+        def either(record):
+            return (trace.get_current_span() if trace.get_current_span().get_span_context().is_valid else None) if record else None
+
+
+        current = lambda: trace.get_current_span() if trace.get_current_span().get_span_context().is_valid else None
+
+
+        def work(record):
+            span = find()
+            if span:
+                span.set_attribute("a", "b")
+        """,  # noqa: E501
+    )
+
+
+def test_a_variable_that_may_hold_no_span_is_asked_for_that_too() -> None:
+    check(
+        """\
+        import opentracing
+
+
+        class Job:
+            def __init__(self):
+                self.span = None
+
+            def begin(self):
+                self.span = opentracing.tracer.active_span
+
+            def tag(self, other):
+                if self.span:
+                    self.span.set_tag("a", "b")
+                if self.span and other:
+                    self.span.set_tag("c", "d")
+        """,
+        """\
+        from opentelemetry import trace
+
+
+        class Job:
+            def __init__(self):
+                self.span = None
+
+            def begin(self):
+                self.span = trace.get_current_span()
+
+            def tag(self, other):
+                if self.span is not None and self.span.get_span_context().is_valid:
+                    self.span.set_attribute("a", "b")
+                if (self.span is not None and self.span.get_span_context().is_valid) and other:
+                    self.span.set_attribute("c", "d")
+        """,
+    )
+
+
+def test_a_test_of_several_things_asks_for_a_valid_span_once() -> None:
+    check(
+        """\
+        import opentracing
+
+
+        def work(other):
+            span = opentracing.tracer.active_span
+            if span and other:
+                span.set_tag("a", "b")
+        """,
+        """\
+        from opentelemetry import trace
+
+
+        def work(other):
+            span = trace.get_current_span()
+            if span.get_span_context().is_valid and other:
+                span.set_attribute("a", "b")
+        """,
+    )
+
+
+def test_a_call_with_a_format_is_one_on_a_tracer_whatever_it_is_called_on() -> None:
+    check(
+        """\
+        import opentracing
+        from opentracing import Format
+
+
+        class Client:
+            def __init__(self, channel):
+                self.channel = channel
+
+            def send(self, span, headers):
+                self.channel.tracer.inject(span.context, opentracing.Format.TEXT_MAP, headers)
+
+            def receive(self, carrier):
+                return self.channel.tracer.extract(format=Format.TEXT_MAP, carrier=carrier)
+        """,
+        """\
+        from opentelemetry import context, propagate, trace
+
+
+        class Client:
+            def __init__(self, channel):
+                self.channel = channel
+
+            def send(self, span, headers):
+                propagate.inject(headers, context=trace.set_span_in_context(span))
+
+            def receive(self, carrier):
+                return propagate.extract(carrier, context=context.get_current())
+        """,
+    )
+
+
+def test_the_format_in_a_call_that_stays_stays() -> None:
+    check_noop("""\
+        import opentracing
+
+
+        class Client:
+            def send(self, headers, **options):
+                span = self.channel.tracer.start_span("a", tags={}, **options)
+                self.channel.tracer.inject(span.context, opentracing.Format.TEXT_MAP, headers)
+        """)
+
+
+def test_a_tracer_waits_for_a_call_on_it_that_is_reported() -> None:
+    result = check_noop("""\
+        import opentracing
+
+
+        def start(name, references=None, tracer=None):
+            if tracer is None:
+                tracer = opentracing.tracer
+            return tracer.start_active_span(name, references=references)
+        """)
+    made = next(f for f in result.findings if f.line == 6)
+    assert made.message.startswith("what is done with it in line 7 stays OpenTracing's")
+
+
+def test_a_tracer_waits_for_its_scope_manager_that_is_reported() -> None:
+    check_noop("""\
+        import opentracing
+
+
+        def is_ours(cls):
+            return isinstance(opentracing.tracer.scope_manager, cls)
+        """)
+
+
+def test_a_tracer_is_held_back_with_a_call_on_it_that_is_held_back() -> None:
+    before = dedent("""\
+        import opentracing
+
+
+        class Client:
+            def __init__(self):
+                self.tracer = opentracing.global_tracer()
+
+            def start(self, name, **options):
+                return self.tracer.start_span(name, **options)
+        """)
+    result = check_noop(before)
+    assert {f.fate for f in result.findings if f.line > 1} == {Fate.HELD}
+    assert b"self.tracer = trace.get_tracer(__name__)" in run(before, unsafe=True).source
+
+
+def test_what_else_is_done_with_a_tracer_that_waits_for_a_call_stays_too() -> None:
+    result = check_noop("""\
+        import opentracing
+
+        tracer = opentracing.global_tracer()
+
+
+        def start(name, references):
+            return tracer.start_span(name, references=references)
+
+
+        def work():
+            with tracer.start_active_span("a") as scope:
+                scope.span.set_tag("b", "c")
+        """)
+    assert "11: opentracing.Tracer.start_active_span" in left(result)
+
+
+def test_a_set_up_waits_for_a_call_on_its_tracer() -> None:
+    check_noop("""\
+        from jaeger_client import Config
+
+
+        def init(references):
+            config = Config({"sampler": {"type": "const", "param": 1}}, service_name="a")
+            tracer = config.initialize_tracer()
+            tracer.start_span("a", references=references)
+        """)
+
+
+def test_a_tracer_does_not_wait_for_what_is_no_call_on_it() -> None:
+    result = run(
+        dedent("""\
+        import opentracing
+
+        tracer = opentracing.global_tracer()
+        print(tracer.tags)
+
+
+        def work():
+            with tracer.start_active_span("a"):
+                pass
         """)
     )
-    text = result.source.decode()
-    assert "if span is None or not span.get_span_context().is_valid:" in text
-    assert "if (span is not None and span.get_span_context().is_valid) and record:" in text
+    assert b"tracer.start_as_current_span" in result.source
+    assert "4: opentracing.Tracer.tags" in left(result)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemods.helpers import check, left, run
 
 BEFORE = """\
@@ -116,14 +118,29 @@ def test_a_parent_that_is_extracted_or_the_active_span_is_told_apart_when_it_run
     )
 
 
-def test_a_parent_that_may_be_any_of_three_is_reported() -> None:
-    result = run(
-        "import opentracing\n\n\ndef f(span, x):\n    parent = x and span or span.context\n"
-        "    opentracing.tracer.start_span('a', child_of=parent).finish()\n",
-        unsafe=True,
-    )
-    assert "child_of=parent" in result.source.decode()
-    assert "6: opentracing.Tracer.start_span" in left(result)
+THREE = """\
+    trace.set_span_in_context(parent)
+    if isinstance(parent, trace.Span)
+    else trace.set_span_in_context(trace.NonRecordingSpan(parent))
+    if isinstance(parent, trace.SpanContext)
+    else parent
+"""
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "def f(span, x):\n    parent = x and span or span.context\n",
+        "def f(parent):\n",
+        "def f(other):\n    parent = other.context if other else None\n",
+    ],
+    ids=["mixture", "parameter", "unknown"],
+)
+def test_a_parent_of_which_little_is_known_is_told_apart_when_it_runs(head: str) -> None:
+    start = "    opentracing.tracer.start_span('a', child_of=parent).finish()\n"
+    result = run("import opentracing\n\n\n" + head + start)
+    assert " ".join(THREE.split()) in result.source.decode()
+    assert run(result.source.decode()).source == result.source
 
 
 def test_a_test_of_what_may_be_a_span_or_a_context_is_reported() -> None:
