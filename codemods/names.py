@@ -51,10 +51,17 @@ JAEGER = {
     "JAEGER_IP_TAG_KEY": "ip",
     "CLIENT_UUID_TAG_KEY": "client-uuid",
 }
+MOCKTRACER = {
+    "field_name_trace_id": "ot-tracer-traceid",
+    "field_name_span_id": "ot-tracer-spanid",
+    "prefix_tracer_state": "ot-tracer-",
+    "prefix_baggage": "ot-baggage-",
+}
 CONSTANTS = {
     **{f"opentracing.tags.{name}": value for name, value in TAGS.items()},
     **{f"opentracing.logs.{name}": value for name, value in LOGS.items()},
     **{f"jaeger_client.constants.{name}": value for name, value in JAEGER.items()},
+    **{f"opentracing.mocktracer.text_propagator.{n}": value for n, value in MOCKTRACER.items()},
     "opentracing.Format.BINARY": "binary",
     "opentracing.Format.TEXT_MAP": "text_map",
     "opentracing.Format.HTTP_HEADERS": "http_headers",

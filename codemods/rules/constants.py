@@ -40,14 +40,30 @@ def get(url):
 )
 
 
+HEADERS = (
+    "jaeger_client.constants.TRACE_ID_HEADER",
+    "jaeger_client.constants.BAGGAGE_HEADER_PREFIX",
+    "opentracing.mocktracer.text_propagator.",
+)
+PROPAGATORS = (
+    "As a header's name it means nothing to OpenTelemetry's own propagators, which speak "
+    "`traceparent` and `baggage`."
+)
+
+
 @rule.symbol(
-    "opentracing.tags.*", "opentracing.logs.*", "jaeger_client.constants.*", "opentracing.Format.*"
+    "opentracing.tags.*",
+    "opentracing.logs.*",
+    "opentracing.mocktracer.text_propagator.*",
+    "jaeger_client.constants.*",
+    "opentracing.Format.*",
 )
 def constant(site: Site) -> Change | Report | None:
     value = CONSTANTS.get(site.construct)
     if value is None or isinstance(getattr(site.node, "ctx", None), ast.Store):
         return None
-    change = site.change("the constant as the string it is")
+    advice = PROPAGATORS if site.construct.startswith(HEADERS) else ""
+    change = site.change("the constant as the string it is", advice=advice)
     if site.options.semconv:
         value = SEMCONV.get(value, value)
     if site.construct.startswith("opentracing.Format.") and (call := _telling(site)):
