@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import ast
 import re
-import time
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 
 from codemods import imports, origins, sites
+from codemods.decision import Decision, decide, is_selected
 from codemods.edits import Edit, Editor
 from codemods.flow import absolute
 from codemods.model import Facts, Fate, Finding, Options, Rewrite
 from codemods.parsed import parsed
-from codemods.registry import Handler, Registered, registered
-from codemods.site import CannotRewrite, Change, File, Report, Site
+from codemods.site import Change, File, Report
 from codemods.source import Span
+from codemods.waiting import left_by, supported, warn
 
 # What remains without these comes to us through an import of a module that has them.
 LONG_NEEDLES = (b"opentracing", b"uber-trace-id", b"start_active_span")
 SHORT_NEEDLES = (b"jaeger", b"log_kv")
 NEEDLES = (*LONG_NEEDLES, *SHORT_NEEDLES)
-UNKNOWN_CODE = "JO000"
-IMPORT_CODE = "JO001"
 
 
 def is_candidate(source: bytes) -> bool:
@@ -96,7 +93,7 @@ def rewrite(
         return Rewrite(source, ())
     text.place_f_string_fields()
     file = File(text, flow, path=path, options=options)
-    decided = [_decide(site) for site in sites.find(file)]
+    decided = [decide(site) for site in sites.find(file)]
     if not decided:
         return Rewrite(source, ())
     result = _apply(file, decided, left)
@@ -105,152 +102,25 @@ def rewrite(
         result = _attempt(file, decided, [one for one in decided if one.applied], marks)
     findings = _findings(file, decided, options)
     changed = source if result == text.text else text.encode(result)
-    return Rewrite(changed, findings, _seconds(decided), _left(file, decided))
+    return Rewrite(changed, findings, _seconds(decided), left_by(file, decided))
 
 
-def _seconds(decided: list[_Decision]) -> dict[str, float]:
+def _seconds(decided: list[Decision]) -> dict[str, float]:
     seconds: dict[str, float] = {}
     for one in decided:
         seconds[one.code] = seconds.get(one.code, 0.0) + one.seconds
     return seconds
 
 
-@dataclass(slots=True)
-class _Decision:
-    """A site with what its rule said, and its fate as it becomes known."""
-
-    site: Site
-    rule: Registered | None
-    outcome: Change | Report
-    applied: bool = False
-    waits: bool = False  # for another site
-    consumed: _Decision | None = None
-    edits: list[Edit] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def done(self) -> bool:
-        """Whether the site is rewritten, by its own change or by one around it."""
-        return self.applied or self.consumed is not None
-
-    @property
-    def code(self) -> str:
-        if self.rule is not None:
-            return self.rule.rule.code
-        return IMPORT_CODE if isinstance(self.site.node, ast.alias) else UNKNOWN_CODE
-
-
-# Which rule speaks for a site.
-
-
-@dataclass(frozen=True, slots=True)
-class _Handlers:
-    members: dict[tuple[str, str], tuple[Registered, Handler]]
-    symbols: dict[str, tuple[Registered, Handler]]
-    guards: dict[str, tuple[Registered, Handler]]
-    strings: tuple[tuple[re.Pattern[str], Registered, Handler], ...]
-
-
-@lru_cache(maxsize=1)
-def _handlers() -> _Handlers:
-    members: dict[tuple[str, str], tuple[Registered, Handler]] = {}
-    symbols: dict[str, tuple[Registered, Handler]] = {}
-    guards: dict[str, tuple[Registered, Handler]] = {}
-    strings: list[tuple[re.Pattern[str], Registered, Handler]] = []
-    for rule in registered():
-        members.update({key: (rule, handler) for key, handler in rule.members.items()})
-        symbols.update({key: (rule, handler) for key, handler in rule.symbols.items()})
-        guards.update({key: (rule, handler) for key, handler in rule.guards.items()})
-        strings.extend(
-            (re.compile(pattern, re.IGNORECASE), rule, handler)
-            for pattern, handler in rule.strings.items()
-        )
-    strings.sort(key=lambda one: len(one[0].pattern), reverse=True)  # the most telling first
-    return _Handlers(members, symbols, guards, tuple(strings))
-
-
-def _handler(site: Site) -> tuple[Registered, Handler] | None:
-    handlers = _handlers()
-    if isinstance(site.node, ast.alias):
-        return None
-    if site.construct[:1] == '"' and isinstance(site.node, ast.Constant):
-        value = str(site.node.value)
-        for pattern, rule, handler in handlers.strings:
-            if pattern.fullmatch(value):
-                return rule, handler
-        return None
-    if site.member == "(tested)":
-        return handlers.guards.get(site.file.kind(site.node))
-    if site.owner is not None:
-        kind = site.file.flow.members[site.node].kind
-        kinds = (kind, "span") if kind == "scope" else (kind,)  # a scope is the span afterwards
-        found = next((f for k in kinds if (f := handlers.members.get((k, site.member)))), None)
-        return found or handlers.members.get((kind, "*"))
-    return _symbol_handler(handlers, site.construct)
-
-
-def _symbol_handler(handlers: _Handlers, qualified: str) -> tuple[Registered, Handler] | None:
-    found = handlers.symbols.get(qualified)
-    head = qualified
-    while found is None and head:
-        found = handlers.symbols.get(f"{head}.*")
-        head = head.rpartition(".")[0]
-    return found
-
-
-def _decide(site: Site) -> _Decision:
-    fact = site.file.flow.members.get(site.node)
-    if fact is not None and fact.detail == "custom":
-        return _Decision(site, None, _CUSTOM)
-    if fact is not None and fact.detail == "foreign":
-        return _Decision(site, None, _FOREIGN)
-    found = _handler(site)
-    if found is None:
-        return _Decision(site, None, _unknown(site))
-    rule, handler = found
-    started = time.perf_counter()
-    try:
-        outcome = handler(site)
-    except CannotRewrite as error:
-        outcome = Report(f"not rewritten: {error}", rule.rule.title)
-    seconds = time.perf_counter() - started
-    return _Decision(site, rule, outcome or _unknown(site), seconds=seconds)
-
-
-_CUSTOM = Report(
-    "the class derives from a legacy class, so this is its own method or the legacy one",
-    "Decide what the class is for: an OpenTelemetry SDK processor, sampler or propagator usually "
-    "replaces it.",
-)
-
-
-_FOREIGN = Report(
-    "it looks like OpenTracing, but what made the object is outside of what was read",
-    "If it is a legacy tracer or span, migrate the place that makes it, then this one.",
-)
-
-
-def _unknown(site: Site) -> Report:
-    if isinstance(site.node, ast.alias):
-        return Report(
-            f"the import of {site.construct} stays, because uses of it are left",
-            "Rewrite the uses reported below, then delete the import.",
-        )
-    return Report(
-        f"no rule rewrites {site.construct}",
-        "Look for its OpenTelemetry counterpart and rewrite it by hand.",
-    )
-
-
 # Applying.
 
 
-def _apply(file: File, decided: list[_Decision], elsewhere: origins.Left) -> str:
+def _apply(file: File, decided: list[Decision], elsewhere: origins.Left) -> str:
     """Make all changes that may be made; returns the new text."""
     candidates = [one for one in decided if _wanted(one, file.options)]
     while True:
         result = _attempt(file, decided, candidates)
-        kept = _supported(file, decided, candidates, elsewhere)
+        kept = supported(file, decided, candidates, elsewhere)
         if len(kept) == len(candidates):
             if not candidates or compiles(result):
                 break
@@ -261,138 +131,23 @@ def _apply(file: File, decided: list[_Decision], elsewhere: origins.Left) -> str
                 )
             kept = []
         candidates = kept
-    _warn(file, decided, elsewhere)
+    warn(file, decided, elsewhere)
     return result
 
 
-def _wanted(one: _Decision, options: Options) -> bool:
+def _wanted(one: Decision, options: Options) -> bool:
     return (
         isinstance(one.outcome, Change)
-        and not _is_suppressed(one, options)
+        and not one.is_suppressed
         and (options.unsafe or not one.outcome.unsafe)
         and is_selected(one.code, options)
     )
 
 
-def _is_suppressed(one: _Decision, options: Options) -> bool:
-    """Whether a comment on one of the site's lines says to leave it."""
-    if not options.suppressed:
-        return False
-    source = one.site.file.source
-    start, end = sites.file_span(one.site)
-    lines = range(source.position(start)[0], source.position(end)[0] + 1)
-    return any(line in lines and code in ("", one.code) for line, code in options.suppressed)
-
-
-def is_selected(code: str, options: Options) -> bool:
-    """Whether a rule code is among those the user asked for."""
-    chosen = not options.select or any(code.startswith(prefix) for prefix in options.select)
-    return chosen and not any(code.startswith(prefix) for prefix in options.ignore)
-
-
-def _supported(
-    file: File, decided: list[_Decision], candidates: list[_Decision], elsewhere: origins.Left
-) -> list[_Decision]:
-    """The changes of which all that they depend on is rewritten with them; the others wait."""
-    kept = {id(one): one for one in candidates}
-    calls = _calls(file, decided)
-    while True:
-        left = {**elsewhere, **_left(file, decided)}
-        waiting = {}
-        for one in decided:
-            by = one.consumed or one
-            if id(by) in kept and (missing := _missing(one, decided, left, calls)):
-                waiting[id(by)] = (by, missing)
-        for by, missing in waiting.values():
-            _hold(by, missing)
-            del kept[id(by)]
-        if not waiting:
-            return list(kept.values())
-
-
-def _left(file: File, decided: list[_Decision]) -> dict[str, Fate]:
-    """The makers of this file that stay legacy, but for rules that the user did not select."""
-    at = {one.site.node: one for one in decided if one.site.member != "(tested)"}
-    found = ((maker, at.get(node)) for maker, node in file.flow.makers.items())
-    return {
-        maker: Fate.HELD if _fate(one)[0] is Fate.HELD else Fate.REPORTED
-        for maker, one in found
-        if one is not None and not one.done and is_selected(one.code, file.options)
-    }
-
-
-_Calls = dict[ast.AST | None, list[_Decision]]
-
-
-def _calls(file: File, decided: list[_Decision]) -> _Calls:
-    """The sites that call a tracer, by what makes it here, but for rules not selected."""
-    calls: _Calls = {}
-    for one in decided:
-        for maker in origins.called(one.site) if is_selected(one.code, file.options) else ():
-            calls.setdefault(file.flow.makers.get(maker), []).append(one)
-    return calls
-
-
-def _missing(
-    one: _Decision, decided: list[_Decision], left: origins.Left, calls: _Calls
-) -> list[tuple[Fate, str]]:
-    """What a site depends on and is not rewritten, with its fate."""
-    module = one.site.file.flow.module
-    missing = [
-        (left[maker], f"the {kind} made in {origins.place(maker, module)}")
-        for kind, maker in origins.awaited(one.site, left)
-    ]
-    if one.site.member != "(tested)":
-        missing += [
-            (_fate(call)[0], f"what is done with it in line {_line(call)}")
-            for call in calls.get(one.site.node, ())
-            if not call.done
-        ]
-    needed = set(one.outcome.needs) if isinstance(one.outcome, Change) else ()
-    if needed:
-        missing += [
-            (_fate(other)[0], f"what stands in line {_line(other)}")
-            for other in decided
-            if (other.site.node in needed or other.site.call in needed) and not other.done
-        ]
-    return missing
-
-
-def _line(one: _Decision) -> int:
-    """Where a reader finds a site: the line of its last word."""
-    return getattr(one.site.node, "end_lineno", 0)
-
-
-def _hold(one: _Decision, missing: list[tuple[Fate, str]]) -> None:
-    """Let a change wait for what is missing: held back with it, or reported."""
-    assert isinstance(one.outcome, Change)
-    what = missing[0][1]
-    if all(fate is Fate.HELD for fate, _ in missing):
-        one.outcome.unsafe = f"{what} may be rewritten too"
-    else:
-        one.outcome = Report(
-            f"{what} stays OpenTracing's, so this does too",
-            "Rewrite that first, then run again.",
-        )
-    one.applied, one.waits = False, True
-
-
-def _warn(file: File, decided: list[_Decision], elsewhere: origins.Left) -> None:
-    """Say it where what is rewritten is also given something that stays legacy."""
-    left = {**elsewhere, **_left(file, decided)}
-    for one in decided:
-        change = (one.consumed or one).outcome
-        if one.done and isinstance(change, Change):
-            for kind, maker in origins.also_passed(one.site, left)[:1]:
-                where = origins.place(maker, file.flow.module)
-                advice = f"The {kind} made in {where} comes here too: rewrite that by hand."
-                change.advice = " ".join(filter(None, (change.advice, advice)))
-
-
 def _attempt(
     file: File,
-    decided: list[_Decision],
-    candidates: list[_Decision],
+    decided: list[Decision],
+    candidates: list[Decision],
     marks: Iterable[Edit] = (),
 ) -> str:
     editor = Editor(file.source)
@@ -424,12 +179,12 @@ def _attempt(
 MARK = "# TODO(jaeger2otlp): "
 
 
-def _marks(file: File, decided: list[_Decision]) -> list[Edit]:
+def _marks(file: File, decided: list[Decision]) -> list[Edit]:
     """A comment above each statement with a site that is left, unless it has one."""
     source = file.source
     made: dict[int, Edit] = {}
     for one in sorted(decided, key=lambda one: one.waits):  # the reason before what it leads to
-        fate, message, _ = _fate(one)
+        fate, message, _ = one.told
         if fate not in (Fate.HELD, Fate.REPORTED) or not is_selected(one.code, file.options):
             continue
         start = source.span(one.site.statement).start
@@ -443,7 +198,7 @@ def _marks(file: File, decided: list[_Decision]) -> list[Edit]:
     return list(made.values())
 
 
-def _mark_consumed(editor: Editor, decided: Iterable[_Decision]) -> None:
+def _mark_consumed(editor: Editor, decided: Iterable[Decision]) -> None:
     """Sites whose text another change took away are rewritten by that change."""
     for one in decided:
         if one.applied or editor.kept(sites.anchor(one.site)):
@@ -453,7 +208,7 @@ def _mark_consumed(editor: Editor, decided: Iterable[_Decision]) -> None:
         )
 
 
-def _covers(other: _Decision, one: _Decision) -> bool:
+def _covers(other: Decision, one: Decision) -> bool:
     assert isinstance(other.outcome, Change)
     at = sites.anchor(one.site)
     spans = [edit.span for edit in other.outcome.edits]
@@ -505,25 +260,25 @@ def compiles(text: str | bytes) -> bool:
 # Findings.
 
 
-def _findings(file: File, decided: list[_Decision], options: Options) -> tuple[Finding, ...]:
+def _findings(file: File, decided: list[Decision], options: Options) -> tuple[Finding, ...]:
     found = [_finding(file, one) for one in decided if is_selected(_shown_code(one), options)]
     return tuple(found)
 
 
-def _shown_code(one: _Decision) -> str:
+def _shown_code(one: Decision) -> str:
     if one.consumed is not None and one.consumed is not one:
         return one.consumed.code
     return one.code
 
 
-def _finding(file: File, one: _Decision) -> Finding:
+def _finding(file: File, one: Decision) -> Finding:
     start, end = sites.file_span(one.site)
     at = start
     if isinstance(one.site.node, ast.Attribute):
         at = end - len(one.site.node.attr)
     line, column = file.source.position(at)
     end_line, _ = file.source.position(max(at, end - 1))
-    fate, message, advice = _fate(one)
+    fate, message, advice = one.told
     return Finding(
         code=_shown_code(one),
         line=line,
@@ -533,28 +288,4 @@ def _finding(file: File, one: _Decision) -> Finding:
         construct=one.site.construct,
         message=message,
         advice=advice,
-    )
-
-
-def _fate(one: _Decision) -> tuple[Fate, str, str]:
-    outcome = one.outcome
-    if _is_suppressed(one, one.site.file.options):
-        return Fate.SUPPRESSED, "left as it is, because a comment says so", ""
-    if one.consumed is not None:
-        if isinstance(one.site.node, ast.alias):
-            return Fate.REWRITTEN, "import removed: nothing uses it any more", ""
-        other = one.consumed.outcome
-        message = other.message if isinstance(other, Change) else "rewritten with what is around it"
-        return Fate.REWRITTEN, message, ""
-    if one.applied:
-        assert isinstance(outcome, Change)
-        return Fate.REWRITTEN, outcome.message, outcome.advice
-    if isinstance(outcome, Report):
-        return Fate.REPORTED, outcome.message, outcome.advice
-    if outcome.unsafe:
-        return Fate.HELD, outcome.message, f"Applied with --unsafe if this holds: {outcome.unsafe}."
-    return (
-        Fate.REPORTED,
-        "not rewritten: it overlaps another rewrite",
-        "Run again; the second run rewrites it.",
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import codemods
 from codemods import Fate, Finding
-from codemods.engine import is_selected
+from codemods.decision import is_selected
 from migrator import discovery, manifests, project, rewriting, vcs
 from migrator.problem import Problem, from_error
 from migrator.settings import Settings

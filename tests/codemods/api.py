@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codemods import names, setup
-from codemods.engine import UNKNOWN_CODE, _handlers, _symbol_handler
+from codemods.decision import UNKNOWN_CODE, _handlers, _symbol_handler
 
 MEMBERS = {
     "tracer": "scope_manager active_span start_active_span start_span inject extract close "

@@ -1,0 +1,109 @@
+"""What a change depends on: it is made with that, or waits for it."""
+
+from __future__ import annotations
+
+import ast
+
+from codemods import origins
+from codemods.decision import Decision, is_selected
+from codemods.model import Fate
+from codemods.site import Change, File, Report
+
+
+def supported(
+    file: File, decided: list[Decision], candidates: list[Decision], elsewhere: origins.Left
+) -> list[Decision]:
+    """The changes of which all that they depend on is rewritten with them; the others wait."""
+    kept = {id(one): one for one in candidates}
+    calls = _calls(file, decided)
+    while True:
+        left = {**elsewhere, **left_by(file, decided)}
+        waiting = {}
+        for one in decided:
+            by = one.consumed or one
+            if id(by) in kept and (missing := _missing(one, decided, left, calls)):
+                waiting[id(by)] = (by, missing)
+        for by, missing in waiting.values():
+            _hold(by, missing)
+            del kept[id(by)]
+        if not waiting:
+            return list(kept.values())
+
+
+def left_by(file: File, decided: list[Decision]) -> dict[str, Fate]:
+    """The makers of this file that stay legacy, but for rules that the user did not select."""
+    at = {one.site.node: one for one in decided if one.site.member != "(tested)"}
+    found = ((maker, at.get(node)) for maker, node in file.flow.makers.items())
+    return {
+        maker: Fate.HELD if one.fate is Fate.HELD else Fate.REPORTED
+        for maker, one in found
+        if one is not None and not one.done and is_selected(one.code, file.options)
+    }
+
+
+_Calls = dict[ast.AST | None, list[Decision]]
+
+
+def _calls(file: File, decided: list[Decision]) -> _Calls:
+    """The sites that call a tracer, by what makes it here, but for rules not selected."""
+    calls: _Calls = {}
+    for one in decided:
+        for maker in origins.called(one.site) if is_selected(one.code, file.options) else ():
+            calls.setdefault(file.flow.makers.get(maker), []).append(one)
+    return calls
+
+
+def _missing(
+    one: Decision, decided: list[Decision], left: origins.Left, calls: _Calls
+) -> list[tuple[Fate, str]]:
+    """What a site depends on and is not rewritten, with its fate."""
+    module = one.site.file.flow.module
+    missing = [
+        (left[maker], f"the {kind} made in {origins.place(maker, module)}")
+        for kind, maker in origins.awaited(one.site, left)
+    ]
+    if one.site.member != "(tested)":
+        missing += [
+            (call.fate, f"what is done with it in line {_line(call)}")
+            for call in calls.get(one.site.node, ())
+            if not call.done
+        ]
+    needed = set(one.outcome.needs) if isinstance(one.outcome, Change) else ()
+    if needed:
+        missing += [
+            (other.fate, f"what stands in line {_line(other)}")
+            for other in decided
+            if (other.site.node in needed or other.site.call in needed) and not other.done
+        ]
+    return missing
+
+
+def _line(one: Decision) -> int:
+    """Where a reader finds a site: the line of its last word."""
+    return getattr(one.site.node, "end_lineno", 0)
+
+
+def _hold(one: Decision, missing: list[tuple[Fate, str]]) -> None:
+    """Let a change wait for what is missing: held back with it, or reported."""
+    assert isinstance(one.outcome, Change)
+    what = missing[0][1]
+    if all(fate is Fate.HELD for fate, _ in missing):
+        one.outcome.unsafe = f"{what} may be rewritten too"
+    else:
+        one.outcome = Report(
+            f"{what} stays OpenTracing's, so this does too",
+            "Rewrite that first, then run again.",
+        )
+    one.applied, one.waits = False, True
+
+
+def warn(file: File, decided: list[Decision], elsewhere: origins.Left) -> None:
+    """Say it where what is rewritten is also given something that stays legacy."""
+    left = {**elsewhere, **left_by(file, decided)}
+    for one in decided:
+        change = (one.consumed or one).outcome
+        if one.done and isinstance(change, Change):
+            for kind, maker in origins.also_passed(one.site, left)[:1]:
+                where = origins.place(maker, file.flow.module)
+                advice = f"The {kind} made in {where} comes here too: rewrite that by hand."
+                change.advice = " ".join(filter(None, (change.advice, advice)))
