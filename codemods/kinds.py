@@ -33,6 +33,8 @@ def detail_of(owner: Fact, member: str) -> str:
         return "extracted"
     if member == "context" and owner.kind == "span":
         return "of span"
+    if member in ("new_tracer", "create_tracer"):
+        return "own"  # of a provider that is not the global one
     return owner.detail if member == "span" and owner.kind == "scope" else ""
 
 

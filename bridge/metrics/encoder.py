@@ -11,6 +11,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, starmap
 from typing import Protocol
 
 from prometheus_client.metrics_core import Metric as Family
@@ -53,7 +54,7 @@ class Resource:
     attributes: Attributes = ()
     schema_url: str = ""
 
-    def around(self, scopes: bytes) -> bytes:
+    def around(self, scopes: Iterable[bytes]) -> list[bytes]:
         return wire.resource_frame(self.attributes, self.schema_url, scopes)
 
 
@@ -125,8 +126,9 @@ class Request:
             metrics = scopes.setdefault(part.scope, {})
             metrics.setdefault(id(part.frame), []).append(part)
         return b"".join(
-            resource.around(b"".join(_scope(scope, metrics) for scope, metrics in scopes.items()))
+            piece
             for resource, scopes in resources.items()
+            for piece in resource.around(chain.from_iterable(starmap(_scope, scopes.items())))
         )
 
     def halves(self) -> tuple[Request, Request] | None:
@@ -146,15 +148,13 @@ class Request:
         return first, second
 
 
-def _scope(scope: Scope, metrics: Mapping[int, Sequence[Part]]) -> bytes:
+def _scope(scope: Scope, metrics: Mapping[int, Sequence[Part]]) -> list[bytes]:
     """The metrics of a scope, each once however many parts it has."""
-    return wire.scope_frame(
-        scope,
-        b"".join(
-            parts[0].frame.around(b"".join(point for part in parts for point in part.points))
-            for parts in metrics.values()
-        ),
-    )
+    pieces: list[bytes] = []
+    for parts in metrics.values():
+        points = b"".join(chain.from_iterable(part.points for part in parts))
+        pieces += parts[0].frame.around(points)
+    return wire.scope_frame(scope, pieces)
 
 
 class Encoder:

@@ -9,7 +9,7 @@ from codemods.model import Safety
 from codemods.origins import place
 from codemods.registry import define
 from codemods.setup import keeps_provider
-from codemods.site import CannotRewrite, Change, Site
+from codemods.site import CannotRewrite, Change, File, Site
 
 rule = define(
     code="JO601",
@@ -39,6 +39,9 @@ trace.get_tracer_provider().shutdown()
 )
 
 
+_OWN = ("own", "jaeger_client.Tracer")  # what the flow says of tracers with their own provider
+
+
 @rule.member("tracer", "close")
 def close(site: Site) -> Change:
     change = site.change("the provider sends what is left and stops")
@@ -59,6 +62,8 @@ def _provider(site: Site, change: Change) -> tuple[Part, ...]:
     fact = file.flow.kinds.get(site.owner) if site.owner is not None else None
     made = [(maker, file.flow.makers.get(maker)) for maker in (fact.made if fact else ())]
     for maker, node in made:
+        if node is None and fact is not None and fact.detail in _OWN:
+            raise _not_at_hand(maker, file)
         if node is None or not keeps_provider(file, node):
             continue
         call = file.parents[node]
@@ -67,14 +72,18 @@ def _provider(site: Site, change: Change) -> tuple[Part, ...]:
         provider = file.memo.get(("provider", call))
         near = file.function(node) in (file.function(site.node), file.source.tree)
         if provider is None or not near or len(made) > 1:
-            raise CannotRewrite(
-                f"the provider of the tracer made in {place(maker, file.flow.module)} is not at "
-                "hand here: keep it, and call its shutdown()"
-            )
+            raise _not_at_hand(maker, file)
         change.depends_on(node)
         assert isinstance(provider, str | ast.expr)
         return (provider,)
     return (f"{change.use('opentelemetry', 'trace')}.get_tracer_provider()",)
+
+
+def _not_at_hand(maker: str, file: File) -> CannotRewrite:
+    return CannotRewrite(
+        f"the provider of the tracer made in {place(maker, file.flow.module)} is not at "
+        "hand here: keep it, and call its shutdown()"
+    )
 
 
 def _sleeps_before(site: Site) -> bool:

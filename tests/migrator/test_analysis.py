@@ -240,3 +240,23 @@ def test_an_extension_given_to_a_function_of_the_project_is_followed(tmp_path):
 def test_an_extension_given_to_an_unknown_function_is_held_back(tmp_path):
     found = analyse([str(write(tmp_path, app=FLASK))], DEFAULTS)
     assert changed(found) == set()
+
+
+@pytest.mark.parametrize(
+    ("made", "is_closed"),
+    [
+        ("Config(config={}, service_name=name).initialize_tracer()", True),
+        ("Config(config={}, service_name=name).new_tracer()", False),
+        ("Tracer(name, reporter, ConstSampler(True))", False),
+    ],
+)
+def test_a_tracer_of_another_module_is_closed_where_its_provider_is_the_global_one(
+    tmp_path, made: str, is_closed: bool
+):
+    names = "Config, ConstSampler, Tracer"
+    lib = f"from jaeger_client import {names}\n\ndef make(name):\n    return {made}\n"
+    main = "from lib import make\n\nmake('x').close()\n"
+    found = analyse([str(write(tmp_path, lib=lib, main=main))], DEFAULTS)
+    assert ("main" in changed(found)) == is_closed
+    if not is_closed:
+        assert "keep it, and call its shutdown()" in messages(found, "main")[0]
