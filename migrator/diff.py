@@ -12,8 +12,11 @@ STYLES = ((b"+++", "bold"), (b"---", "bold"), (b"@@", "cyan"), (b"+", "green"), 
 
 
 def unified(path: str, old: bytes, new: bytes) -> bytes:
-    """The diff that `git apply` and `patch -p1` take; empty where nothing changed."""
-    name = shown(path).replace(os.sep, "/").encode("utf-8", "surrogateescape")
+    """The diff that `git apply` and `patch -p1` take; empty where nothing changed.
+
+    Of a file that is not below the working folder they take it in the root folder.
+    """
+    name = shown(path).replace(os.sep, "/").lstrip("/").encode("utf-8", "surrogateescape")
     before, after = _lines(old), _lines(new)
     head = _common(before, after)
     kept = max(0, head - CONTEXT)

@@ -37,6 +37,10 @@ def test_git_applies_it(tmp_path, monkeypatch, old, new):
     assert (tmp_path / "a.py").read_bytes() == new
 
 
+def test_a_file_elsewhere_is_named_from_the_root():
+    assert unified("/elsewhere/a.py", b"x\n", b"y\n").startswith(b"--- a/elsewhere/a.py\n")
+
+
 def test_lines_have_colours():
     assert [style_of(line) for line in (b"+x", b"-x", b"@@ ", b" x", b"--- a")] == [
         "green",
