@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
-from codemods.site import CannotRewrite, Change, Site
+from codemods.site import CannotRewrite, Change, File, Site
 from codemods.source import Span
 
 SETTERS = frozenset(
@@ -42,8 +42,7 @@ def split(change: Change, site: Site) -> None:
     start = file.span(statement).start
     glue = file.source.newline + file.source.indentation(start)
     for link in links:
-        end = file.span(link.value).end
-        change.replace(Span(end, file.span(link).end - len(link.attr)), glue, *root, ".")
+        change.replace(_gap(file, link), glue, *root, ".")
     _unwrap(change, statement, links[-1].value, call)
 
 
@@ -114,10 +113,21 @@ def _unwrap(change: Change, statement: ast.stmt, first: ast.expr, last: ast.Call
     if not isinstance(statement, ast.Expr):
         return
     start, end = file.span(statement)
+    dot = None
     while isinstance(first, ast.Call) and isinstance(first.func, ast.Attribute):
-        first = first.func.value
+        dot, first = first.func, first.func.value
     inner = Span(start, file.span(first).start)
     text = file.source.text[inner.start : inner.end]
     if text.strip() == "(":
         change.replace(inner)
         change.replace(Span(file.span(last).end, end))
+        if dot is not None:
+            change.replace(_gap(file, dot), ".")
+
+
+def _gap(file: File, link: ast.Attribute) -> Span:
+    """What stands between an expression and its attribute: a dot, and maybe a new line."""
+    gap = Span(file.span(link.value).end, file.span(link).end - len(link.attr))
+    if "#" in file.source.text[gap.start : gap.end]:
+        raise CannotRewrite("a comment stands inside the chain")
+    return gap

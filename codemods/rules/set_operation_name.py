@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from codemods.emit import argument_of, is_statement, rename_member, rewrite_arguments
+from codemods import chain
+from codemods.emit import argument_of, rename_member, rewrite_arguments
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Site
@@ -39,8 +40,7 @@ def route(request, name):
 @rule.member("span", "set_operation_name")
 def set_operation_name(site: Site) -> Change:
     change = site.change("renames the span")
-    if is_statement(site) is None:
-        raise CannotRewrite("its result is used, and update_name returns None")
+    chain.split(change, site)
     assert isinstance(site.node, ast.Attribute)
     assert site.call is not None
     rename_member(change, site.node, "update_name")
