@@ -48,22 +48,45 @@ def variable(file: File, node: ast.AST) -> Variable | None:
 def holder(file: File, node: ast.AST) -> FunctionNode | ast.Lambda | ast.Module:
     """The function (or module) whose variable a name is, `global` and `nonlocal` heeded."""
     assert isinstance(node, ast.Name)
-    bound = {file.function(one) if not isinstance(one, ast.arg) else _function_of(file, one)
-             for one in file.bound.get(node.id, ())}  # fmt: skip
-    scopes = file.flow.scopes
-    bound -= {one for one in bound if one in scopes and node.id in scopes[one].outer}
+    bound = _binders(file, node.id)
     function = file.function(node)
     while function not in bound and not isinstance(function, ast.Module):
         function = file.function(function)
     return function
 
 
+def _binders(file: File, key: str) -> set[ast.AST]:
+    """The functions (and the module) that have a variable of a name."""
+    found = file.memo.get(("binders", key))
+    if found is None:
+        scopes = file.flow.scopes
+        found = {
+            _function_of(file, one) if isinstance(one, ast.arg) else file.function(one)
+            for one in file.bound.get(key, ())
+        }
+        found -= {one for one in found if one in scopes and key in scopes[one].outer}
+        file.memo["binders", key] = found
+    assert isinstance(found, set)
+    return found
+
+
+def _names(file: File, key: str) -> list[ast.Name]:
+    """All names of one identifier in the file."""
+    if "names" not in file.memo:
+        made: dict[str, list[ast.Name]] = {}
+        for node in file.nodes:
+            if isinstance(node, ast.Name):
+                made.setdefault(node.id, []).append(node)
+        file.memo["names"] = made
+    table: dict[str, list[ast.Name]] = file.memo["names"]  # type: ignore[assignment]
+    return table.get(key, [])
+
+
 def occurrences(file: File, node: ast.expr) -> list[ast.expr]:
     """Every mention of the variable or attribute that an expression names, itself included."""
     if isinstance(node, ast.Name):
         owner = holder(file, node)
-        names = file.uses(node.id, file.source.tree)
-        return [one for one in names if holder(file, one) is owner]
+        return [one for one in _names(file, node.id) if holder(file, one) is owner]
     if not isinstance(node, ast.Attribute):
         return []
     text = ast.unparse(node)
