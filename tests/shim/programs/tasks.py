@@ -11,7 +11,11 @@ tracer = Config(
 
 folder = os.environ["BROKER"]
 app = Celery("tasks", broker="filesystem://")
-app.conf.broker_transport_options = {"data_folder_in": folder, "data_folder_out": folder}
+app.conf.broker_transport_options = {
+    "data_folder_in": folder,
+    "data_folder_out": folder,
+    "control_folder": f"{folder}/control",
+}
 
 
 @app.task
