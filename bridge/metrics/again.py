@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise, repeat
-from operator import add, ge, sub
+from functools import cached_property
+from itertools import accumulate, pairwise
+from operator import ge, sub
 from typing import Any, NamedTuple, Protocol
 
 from prometheus_client.samples import Sample
@@ -38,7 +39,6 @@ class Series:
         self.seen = 0
 
 
-_TIME_AND_VALUE = struct.Struct("<10sd").pack  # the time with the value's tag, and the value
 STRANGER = Series(b"")  # stands for a sample that belongs to no series of the metric
 
 
@@ -62,6 +62,29 @@ class Columns(NamedTuple):
     created: tuple[float, ...]  # of the `_created` sample after each other one; empty without them
     values: tuple[float, ...]
     generation: int
+
+
+class Joined(Sequence[bytes]):
+    """Number points as one run of bytes, cut into points only for a request that is too large."""
+
+    def __init__(self, heads: Sequence[bytes], time: bytes, values: Iterable[float]) -> None:
+        """`time` is the time's field and the tag of the value, the same for every point."""
+        pieces = [time] * (3 * len(heads))
+        pieces[::3] = heads
+        pieces[2::3] = map(wire.pack_double, values)
+        self.body = b"".join(pieces)
+        self._heads, self._tail = heads, len(time) + 8
+
+    @cached_property
+    def _points(self) -> list[bytes]:
+        ends = accumulate((len(head) + self._tail for head in self._heads), initial=0)
+        return [self.body[start:end] for start, end in pairwise(ends)]
+
+    def __len__(self) -> int:
+        return len(self._heads)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._points[index]
 
 
 class Push(NamedTuple):
@@ -138,7 +161,7 @@ def _columns(
 
 def numbers(
     known: Known, samples: Sequence[Sample], usual: Usual, push: Push
-) -> tuple[list[bytes], Sequence[Sample]]:
+) -> tuple[Sequence[bytes], Sequence[Sample]]:
     """The points of numbers that come as in the last push, and the samples that came after them.
 
     Where one sample is not what it was, all are left to the rules.
@@ -172,7 +195,7 @@ def _numbers(
     created: Sequence[Sample],
     usual: Usual,
     push: Push,
-) -> tuple[list[bytes], tuple[float, ...]] | None:
+) -> tuple[Sequence[bytes], tuple[float, ...]] | None:
     """The points and values; None or an error of `ODD` where the rules have to decide."""
     names, labels, values, times, noted, _ = zip(*totals, strict=True)
     count = len(columns.labels)
@@ -184,12 +207,13 @@ def _numbers(
         or (columns.created and not _created_again(created, columns, usual))
     ):
         return None
-    times_and_values = map(_TIME_AND_VALUE, repeat(wire.fixed64(3, push.now) + b"\x21"), values)
-    points = list(map(add, columns.heads, times_and_values))
-    if noted.count(None) != count:
-        for at, item in enumerate(noted):
-            if item is not None:
-                points[at] = _with_exemplar(order[at], values[at], item, usual.kind, push.now)
+    joined = Joined(columns.heads, wire.fixed64(3, push.now) + b"\x21", values)
+    if noted.count(None) == count:
+        return joined, values
+    points = [*joined]
+    for at, item in enumerate(noted):
+        if item is not None:
+            points[at] = _with_exemplar(order[at], values[at], item, usual.kind, push.now)
     return points, values
 
 

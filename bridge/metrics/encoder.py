@@ -20,6 +20,7 @@ from prometheus_client.samples import Sample
 from bridge.metrics import wire
 from bridge.metrics.again import (
     Columns,
+    Joined,
     Layout,
     Push,
     Series,
@@ -102,11 +103,16 @@ class Part:
     resource: Resource
     scope: Scope
     frame: wire.Frame
-    points: list[bytes]
+    points: Sequence[bytes]
+
+    @property
+    def pieces(self) -> Sequence[bytes]:
+        """The points' bytes, in as few pieces as there are."""
+        return (self.points.body,) if isinstance(self.points, Joined) else self.points
 
     @cached_property
     def size(self) -> int:
-        return sum(map(len, self.points)) + self.frame.overhead
+        return sum(map(len, self.pieces)) + self.frame.overhead
 
 
 @dataclass
@@ -152,7 +158,7 @@ def _scope(scope: Scope, metrics: Mapping[int, Sequence[Part]]) -> list[bytes]:
     """The metrics of a scope, each once however many parts it has."""
     pieces: list[bytes] = []
     for parts in metrics.values():
-        points = b"".join(chain.from_iterable(part.points for part in parts))
+        points = b"".join(chain.from_iterable(part.pieces for part in parts))
         pieces += parts[0].frame.around(points)
     return wire.scope_frame(scope, pieces)
 
@@ -221,6 +227,7 @@ class Encoder:
         if known.described != (family.documentation, family.unit, family.type):
             unsettle(known)
             return family.samples
+        points: Sequence[bytes]
         if usual.kind is Kind.HISTOGRAM:
             points, left = histograms(known, family.samples, push)
         else:

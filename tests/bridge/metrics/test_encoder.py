@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
@@ -157,8 +158,12 @@ def many(count: int) -> GaugeMetricFamily:
     return gauge(**{f"series{i}": i for i in range(count)})
 
 
-def test_a_long_metric_is_cut_and_nothing_is_lost():
-    requests = Pushes(max_bytes=10_000).requests(many(1000))
+@pytest.mark.parametrize("before", [0, 1], ids=["new", "as in the last push"])
+def test_a_long_metric_is_cut_and_nothing_is_lost(before):
+    pushes = Pushes(max_bytes=10_000)
+    for _ in range(before):
+        pushes.requests(many(1000))
+    requests = pushes.requests(many(1000))
     assert len(requests) > 3
     assert all(len(request.body()) <= 10_000 for request in requests)
     assert len(points(metrics_in(decode(requests)))) == 1000
@@ -178,8 +183,12 @@ def test_a_point_larger_than_a_request_costs_only_itself():
     assert pushes.problems.counts() == {"points dropped": 1}
 
 
-def test_halves_hold_the_same_points():
-    request = only(Pushes().requests(many(7), many(0)))
+@pytest.mark.parametrize("before", [0, 1], ids=["new", "as in the last push"])
+def test_halves_hold_the_same_points(before):
+    pushes = Pushes()
+    for _ in range(before):
+        pushes.requests(many(7), many(0))
+    request = only(pushes.requests(many(7), many(0)))
     first, second = request.halves()
     assert (first.points, second.points) == (3, 4)
     assert len(points(metrics_in(decode([first, second])))) == 7
