@@ -17,10 +17,15 @@ Examples:
   jaeger2otlp migrate .              show the diff, change nothing
   jaeger2otlp migrate --write .      apply it
   jaeger2otlp explain JO101          why a rule does what it does
+  jaeger2otlp compare old.py new.py  run both, say whether Jaeger shows the same traces
+  jaeger2otlp run -- python app.py   no rewrite: legacy code, its spans leave as OTLP
 
 \b
 Exit status: 0 nothing to do, or done; 1 findings or changes; 2 error.
-Defaults may stand in pyproject.toml under [tool.jaeger2otlp].
+Options of scan and migrate may stand in pyproject.toml, for example:
+  [tool.jaeger2otlp]
+  propagation = "both"
+  exclude = ["vendor"]
 """
 
 

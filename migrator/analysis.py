@@ -47,7 +47,7 @@ def analyse(paths: Sequence[str], settings: Settings, progress: Progress | None 
                 result.findings.clear()
         with _Clock(result.seconds, "facts"):
             loaded = project.load(
-                root, files, hits, {p for p in hits.sources if _below(p, members)}
+                root, files, hits, {p for p in hits.sources if is_below(p, members)}
             )
         jobs += _jobs(loaded, members, result)
         result.order += _writing_order(loaded)
@@ -102,7 +102,8 @@ def _by_root(paths: Iterable[str], problems: list[Problem]) -> dict[str, list[st
     return grouped
 
 
-def _below(path: str, members: Iterable[str]) -> bool:
+def is_below(path: str, members: Iterable[str]) -> bool:
+    """Whether a path is one of `members` or in one of these folders."""
     return any(path == m or path.startswith(m.rstrip(os.sep) + os.sep) for m in members)
 
 
@@ -111,22 +112,23 @@ def _discover(
 ) -> tuple[list[str], discovery.Hits]:
     """The files of the whole project, because their facts count, and those with a needle."""
     tree = discovery.walk(root, exclude)
-    named = [path for path in members if os.path.isfile(path)]
+    manifest = {path for path in tree.manifests if not path.endswith(".py")}
+    named = [path for path in members if os.path.isfile(path) and path not in manifest]
     folders = [path for path in members if path != root and os.path.isdir(path)]
     given = root in members and bool(vcs.ignored([root]))  # ignored, but asked for all the same
     kept = tree.files if given else _kept(tree.files)
     files = {*kept, *named}
     for folder in folders:  # also where it is one that the walk skips, as it was asked for
-        if not any(_below(path, [folder]) for path in files):
+        if not any(is_below(path, [folder]) for path in files):
             files.update(discovery.walk(folder, exclude).files)
     hits = discovery.search(sorted(files), codemods.is_candidate)
-    problems = [p for p in (*tree.problems, *hits.problems) if _below(p.path, members)]
+    problems = [p for p in (*tree.problems, *hits.problems) if is_below(p.path, members)]
     asked = {*hits.sources, *(p.path for p in problems)}
     dropped = set() if given else vcs.ignored(asked) - set(members)
     hits.sources = {path: s for path, s in hits.sources.items() if path not in dropped}
     result.problems += [p for p in problems if p.path not in dropped]
-    result.searched += sum(_below(path, members) for path in files)
-    _read_manifests([path for path in tree.manifests if _below(path, members)], result)
+    result.searched += sum(is_below(path, members) for path in files)
+    _read_manifests([path for path in tree.manifests if is_below(path, members)], result)
     return sorted(files - dropped), hits
 
 
@@ -152,7 +154,7 @@ def _kept(files: Sequence[str]) -> list[str]:
 def _jobs(loaded: project.Project, members: Sequence[str], result: Analysis) -> list[rewriting.Job]:
     """What to rewrite, and the other files whose tracers and the like it uses."""
     jobs: dict[str, rewriting.Job] = {}
-    todo = [name for name in loaded.sources if _below(loaded.modules[name].path, members)]
+    todo = [name for name in loaded.sources if is_below(loaded.modules[name].path, members)]
     asked = frozenset(todo)
     while todo:
         name = todo.pop()

@@ -41,7 +41,7 @@ def as_github(analysis: Analysis) -> Iterator[str]:
             place = f"file={_property(shown(path))},line={finding.line}"
             if finding.end_line == finding.line:  # GitHub refuses columns over several lines
                 place += f",col={finding.column}"
-            text = " ".join(part for part in (finding.message, finding.advice) if part)
+            text = "\n".join(part for part in (finding.message, finding.advice) if part)
             yield f"::{level} title=jaeger2otlp ({finding.code}),{place}::{_data(text)}"
     for problem in analysis.problems:
         place = f"file={_property(shown(problem.path))}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from codemods import Fate, Finding, Rule, registry
-from migrator.analysis import Analysis
+from migrator.analysis import Analysis, is_below
 from migrator.diff import shown
 
 LIBRARIES = (  # by how the construct's name begins, first match; else its first component
@@ -14,7 +15,12 @@ LIBRARIES = (  # by how the construct's name begins, first match; else its first
     ("opentelemetry.ext.jaeger", "opentelemetry.ext.jaeger"),
     ("opentelemetry.", "opentelemetry (renamed since)"),
 )
-FATES = (Fate.REWRITTEN, Fate.HELD, Fate.REPORTED, Fate.SUPPRESSED)
+COLUMNS = {
+    Fate.REWRITTEN: "rewritten",
+    Fate.HELD: "--unsafe",
+    Fate.REPORTED: "by hand",
+    Fate.SUPPRESSED: "ignored",
+}
 HELD_MINUTES = 2  # to check the precondition of a rewrite that `--unsafe` would apply
 REVIEW_MINUTES = 0.5  # to read one rewritten site in a diff
 ROWS = 15
@@ -28,13 +34,13 @@ def library_of(construct: str) -> str:
     return construct.partition(".")[0]
 
 
-def scan_text(analysis: Analysis) -> Iterator[str]:
-    """What there is, by library, construct and file; what would become of it; the effort."""
+def scan_text(analysis: Analysis, paths: Sequence[str]) -> Iterator[str]:
+    """What there is, by path, library, construct and file; what becomes of it; the effort."""
+    yield from verdict(analysis)
     findings = [f for found in analysis.findings.values() for f in found]
     if not findings:
-        yield f"No legacy use in {count(analysis.searched, 'Python file')}."
         return
-    yield f"{count(len(findings), 'legacy site')} in {count(len(analysis.findings), 'file')}:"
+    yield from _by_path(analysis, paths)
     yield from _table("library", ((library_of(f.construct), f.fate) for f in findings))
     yield from _table("construct", ((f.construct, f.fate) for f in findings), ROWS)
     by_file = ((shown(p), f.fate) for p, found in analysis.findings.items() for f in found)
@@ -48,19 +54,41 @@ def scan_text(analysis: Analysis) -> Iterator[str]:
     yield from effort(findings)
 
 
+def verdict(analysis: Analysis, *, wrote: bool = False) -> Iterator[str]:
+    """What the run comes to, in one sentence; nothing where no file could be looked at."""
+    fates = Counter(f.fate for findings in analysis.findings.values() for f in findings)
+    if not fates:
+        if analysis.searched or not analysis.problems:
+            yield f"No legacy use in {count(analysis.searched, 'Python file')}."
+        return
+    done = "" if wrote else "would be "
+    outcomes = {
+        Fate.REWRITTEN: f"{done}rewritten",
+        Fate.HELD: "more with --unsafe",
+        Fate.REPORTED: "left for you",
+        Fate.SUPPRESSED: "ignored by a comment",
+    }
+    told = ", ".join(f"{fates[fate]:,} {how}" for fate, how in outcomes.items() if fates[fate])
+    sites = count(fates.total(), "legacy site")
+    yield f"{sites} in {count(len(analysis.findings), 'file')}: {told}."
+
+
 def effort(findings: Sequence[Finding]) -> Iterator[str]:
     """An estimate in hours, and what it counts."""
     minutes = {rule.code: rule.minutes for rule in registry.rules()}
     fates = Counter(f.fate for f in findings)
     by_hand = sum(minutes.get(f.code, 5) for f in findings if f.fate is Fate.REPORTED)
     saved = sum(minutes.get(f.code, 5) for f in findings if f.fate is Fate.REWRITTEN)
-    held = fates[Fate.HELD] * HELD_MINUTES
     review = fates[Fate.REWRITTEN] * REVIEW_MINUTES
+    held = fates[Fate.HELD] * HELD_MINUTES
+    rows = (
+        (review, f"to review {count(fates[Fate.REWRITTEN], 'rewritten site')}"),
+        (held, f"to check {count(fates[Fate.HELD], 'site')} before --unsafe"),
+        (by_hand, f"by hand for {count(fates[Fate.REPORTED], 'reported site')}"),
+        (saved, "that the rewrite saves"),
+    )
     yield "Effort (an estimate):"
-    yield f"  {_hours(review):>8}  to review {count(fates[Fate.REWRITTEN], 'rewritten site')}"
-    yield f"  {_hours(held):>8}  to check {count(fates[Fate.HELD], 'site')} that need --unsafe"
-    yield f"  {_hours(by_hand):>8}  by hand for {count(fates[Fate.REPORTED], 'reported site')}"
-    yield f"  {_hours(saved):>8}  saved"
+    yield from (f"  {_hours(time):>8}  {what}" for time, what in rows if time)
 
 
 def finding_lines(analysis: Analysis, fates: Iterable[Fate]) -> Iterator[str]:
@@ -89,24 +117,35 @@ def notes(analysis: Analysis) -> Iterator[str]:
         yield f"    {where[0]}{more}"
 
 
-def statistics(analysis: Analysis) -> Iterator[str]:
-    """How often each rule spoke, by fate."""
+def statistics(analysis: Analysis, paths: Sequence[str]) -> Iterator[str]:
+    """How much there is in each path, and how often each rule spoke, by fate."""
+    if not analysis.findings:
+        return
+    yield from _by_path(analysis, paths)
     titles = {rule.code: rule.title for rule in registry.rules()}
     rows = ((f.code, f.fate) for found in analysis.findings.values() for f in found)
     yield from _table("rule", ((_titled(code, titles), fate) for code, fate in rows))
+
+
+def _by_path(analysis: Analysis, paths: Sequence[str]) -> Iterator[str]:
+    """A line for each path that was asked for, if there are several; also where nothing is."""
+    if len(paths) < 2:
+        return
+    real = {path: os.path.realpath(path) for path in paths}
+    rows = [
+        (path, finding.fate)
+        for path in paths
+        for file, findings in analysis.findings.items()
+        if is_below(file, [real[path]])
+        for finding in findings
+    ]
+    yield from _table("path", rows, keys=paths)
 
 
 def problems(analysis: Analysis) -> Iterator[str]:
     """What could not be read or rewritten, one line each."""
     for problem in analysis.problems:
         yield f"{shown(problem.path)}: {problem.message}"
-
-
-def hint(analysis: Analysis, *, unsafe: bool) -> Iterator[str]:
-    """How many rewrites are held back, and how to get them."""
-    held = analysis.count(Fate.HELD)
-    if held and not unsafe:
-        yield f"{count(held, 'more site')} can be rewritten with --unsafe."
 
 
 def timings(analysis: Analysis, writing: float = 0.0) -> Iterator[str]:
@@ -159,18 +198,24 @@ def _reported(analysis: Analysis) -> Iterator[str]:
         yield from (f"  {line}" for line in lines)
 
 
-def _table(name: str, rows: Iterable[tuple[str, Fate]], most: int | None = None) -> Iterator[str]:
-    counts: dict[str, Counter[Fate]] = {}
+def _table(
+    name: str,
+    rows: Iterable[tuple[str, Fate]],
+    most: int | None = None,
+    keys: Iterable[str] = (),
+) -> Iterator[str]:
+    """Sites by key and fate, most first; `keys` are shown even without a row."""
+    counts: dict[str, Counter[Fate]] = {key: Counter() for key in keys}
     for key, fate in rows:
         counts.setdefault(key, Counter())[fate] += 1
     ordered = sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))
     shown_rows = ordered[:most]
     width = max(len(name), *(len(key) for key, _ in shown_rows)) if shown_rows else len(name)
-    used = [fate for fate in FATES if any(count[fate] for _, count in ordered)]
+    used = [fate for fate in COLUMNS if any(count[fate] for _, count in ordered)]
     yield ""
-    yield f"{name:<{width}}  {'sites':>6}" + "".join(f"  {fate.value:>10}" for fate in used)
+    yield f"{name:<{width}}  {'sites':>6}" + "".join(f"  {COLUMNS[fate]:>9}" for fate in used)
     for key, count in shown_rows:
-        cells = "".join(f"  {count[fate]:>10}" for fate in used)
+        cells = "".join(f"  {count[fate]:>9}" for fate in used)
         yield f"{key:<{width}}  {count.total():>6}{cells}"
     if len(ordered) > len(shown_rows):
         yield f"... and {len(ordered) - len(shown_rows)} more"

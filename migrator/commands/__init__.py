@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from importlib import import_module
 from typing import NamedTuple
 
@@ -19,13 +20,15 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "scan": Entry("migrator.commands.scan", "scan", "List the legacy use in a repository."),
+    "scan": Entry("migrator.commands.scan", "scan", "List the legacy use in repositories."),
     "migrate": Entry("migrator.commands.migrate", "migrate", "Show or apply the rewrite."),
     "rules": Entry("migrator.commands.rules", "rules", "List the rules."),
     "explain": Entry("migrator.commands.rules", "explain", "Explain one rule, with examples."),
-    "compare": Entry("migrator.compare.command", "compare", "Prove that no trace changed."),
-    "run": Entry("migrator.commands.run", "run", "Run a legacy program on OpenTelemetry."),
-    "agent": Entry("migrator.commands.agent", "agent", "Receive Jaeger thrift, send OTLP."),
+    "compare": Entry(
+        "migrator.compare.command", "compare", "Run old and new, compare their traces."
+    ),
+    "run": Entry("migrator.commands.run", "run", "Run a program unchanged on OpenTelemetry."),
+    "agent": Entry("migrator.commands.agent", "agent", "Stand in for a jaeger-agent, send OTLP."),
 }
 
 
@@ -39,10 +42,13 @@ class LazyGroup(click.Group):
         """Import a command.
 
         Raises:
-            Failure: the command needs a package that is not installed.
+            Failure: the command needs a package that is not installed, or is misspelt.
         """
         entry = COMMANDS.get(cmd_name)
         if entry is None:
+            near = difflib.get_close_matches(cmd_name, COMMANDS, 1)
+            if near:
+                raise Failure(f"there is no command {cmd_name!r}; did you mean {near[0]!r}?")
             return None
         try:
             command = getattr(import_module(entry.module), entry.function)

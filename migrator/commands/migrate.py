@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from codemods import Fate
-from migrator import report, vcs
+from migrator import manifests, report, vcs
+from migrator.analysis import Analysis
 from migrator.commands import session
 from migrator.commands.options import shared
 from migrator.commands.session import Session
@@ -23,8 +24,8 @@ Examples:
   jaeger2otlp migrate .                        show the diff
   jaeger2otlp migrate --write .                apply it
   jaeger2otlp migrate --check .                in CI: exit 1 if anything would change
-  jaeger2otlp migrate --write --unsafe --mark src
-  jaeger2otlp migrate --select JO2 --protocol http app.py
+  jaeger2otlp migrate --write --unsafe --mark src     TODO comments where something is left
+  jaeger2otlp migrate --select JO2 app.py      only the rules whose codes begin so
   cat app.py | jaeger2otlp migrate --stdin-filename app.py - > new.py
 
 \b
@@ -32,6 +33,7 @@ Exit status: 0 nothing to do, or done; 1 changes to apply, or sites left for you
 A line with the comment `# jaeger2otlp: ignore[CODE]` is left alone.
 """
 LEFT = (Fate.HELD, Fate.REPORTED)
+UNFINISHED = "Finish what is left before you deploy: legacy and rewritten code share no traces."
 
 
 @click.command(epilog=EPILOG)
@@ -57,6 +59,8 @@ def migrate(
     """Rewrite legacy tracing to OpenTelemetry: shows the diff unless --write is given."""
     if write and check:
         raise Failure("--write and --check exclude each other")
+    if write and session.STDIN in paths:
+        raise Failure("`-` comes out on standard output; --write takes paths")
     run = session.begin(paths, stdin_filename, chosen)
     started = time.process_time()
     if session.STDIN in paths:
@@ -65,7 +69,9 @@ def migrate(
         left = _write(run, allow_dirty=allow_dirty, allow_no_vcs=allow_no_vcs)
     else:
         left = _show(run, check=check)
-    _summary(run, statistics=statistics, wrote=write, quiet=check)
+    if run.settings.output_format == "text" and not check:
+        _summary(run, paths, statistics=statistics, wrote=write)
+    session.tell_problems(run)
     if timings:
         session.tell(report.timings(run.analysis, time.process_time() - started))
     ctx.exit(session.status(run, findings=left))
@@ -74,8 +80,8 @@ def migrate(
 def _filter(run: Session, *, check: bool) -> bool:
     """From standard input to standard output."""
     analysis = run.analysis
-    if check:
-        return bool(analysis.after)
+    if check or run.settings.output_format != "text":
+        return _show(run, check=check)
     click.echo(next(iter(analysis.after.values()), run.given), nl=False)
     return bool(analysis.count(*LEFT))
 
@@ -126,26 +132,25 @@ def _replace(path: str, old: bytes, new: bytes) -> Problem | None:
     return None
 
 
-def _summary(run: Session, *, statistics: bool, wrote: bool, quiet: bool) -> None:
+def _summary(run: Session, paths: tuple[str, ...], *, statistics: bool, wrote: bool) -> None:
     analysis = run.analysis
-    if run.settings.output_format == "text" and not quiet:
-        if statistics:
-            session.tell(report.statistics(analysis))
-        else:
-            session.tell(report.finding_lines(analysis, LEFT))
-            session.tell(report.notes(analysis), "yellow")
-        session.tell([_sentence(run, wrote=wrote)])
-        session.tell(report.hint(analysis, unsafe=run.settings.unsafe))
-    session.tell_problems(run)
+    filtered = session.STDIN in paths
+    if statistics:
+        session.tell(report.statistics(analysis, paths))
+    else:
+        session.tell(report.finding_lines(analysis, LEFT))
+        session.tell(report.notes(analysis), "yellow")
+    session.tell(report.verdict(analysis, wrote=wrote or filtered))
+    if wrote and _code_left(analysis):
+        session.tell([UNFINISHED])
+    elif analysis.after and not wrote and not filtered:
+        session.tell(["Apply with --write."])
 
 
-def _sentence(run: Session, *, wrote: bool) -> str:
-    analysis = run.analysis
-    if not analysis.findings and not analysis.after:
-        return "Nothing to do."
-    verb = "rewritten" if wrote else "would be rewritten"
-    sites = report.count(analysis.count(Fate.REWRITTEN), "site")
-    files = report.count(len(analysis.after), "file")
-    left = report.count(analysis.count(*LEFT), "site")
-    how = "" if wrote or not analysis.after else " Apply with --write."
-    return f"{sites} in {files} {verb}, {left} left for you.{how}"
+def _code_left(analysis: Analysis) -> bool:
+    """Whether more than requirements is left."""
+    return any(
+        finding.fate in LEFT and finding.code != manifests.CODE
+        for findings in analysis.findings.values()
+        for finding in findings
+    )

@@ -25,8 +25,9 @@ def explain(code: str) -> None:
     known = {rule.code: rule for rule in registry.rules()}
     rule = known.get(code.upper())
     if rule is None:
-        near = difflib.get_close_matches(code.upper(), known, 1)
-        hint = f"did you mean {near[0]}?" if near else "`jaeger2otlp rules` lists them"
+        near = [name for name in known if name.startswith(code.upper())]
+        near = near or difflib.get_close_matches(code.upper(), known, 1)
+        hint = f"did you mean {', '.join(near)}?" if near else "`jaeger2otlp rules` lists them"
         raise Failure(f"no rule has the code {code!r}; {hint}")
     for line in report.rule_text(rule):
         click.echo(line)

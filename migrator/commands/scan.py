@@ -14,13 +14,14 @@ from migrator.commands.options import shared
 EPILOG = """\b
 Examples:
   jaeger2otlp scan .
-  jaeger2otlp scan --statistics src tests
+  jaeger2otlp scan --statistics services/*     one line for each service, most work first
   jaeger2otlp scan --output-format json . > legacy.json
   git show HEAD:app.py | jaeger2otlp scan --stdin-filename app.py -
 
 \b
 Exit status: 0 no legacy use; 1 there is some; 2 a path could not be read.
 """
+NEXT = "`jaeger2otlp migrate` shows the rewrite as a diff, `jaeger2otlp explain CODE` its reason."
 
 
 @click.command(epilog=EPILOG)
@@ -41,8 +42,12 @@ def scan(
     """
     run = session.begin(paths, stdin_filename, chosen)
     if not session.document(run):
-        session.say((report.statistics if statistics else report.scan_text)(run.analysis))
-        session.tell(report.hint(run.analysis, unsafe=run.settings.unsafe))
+        if statistics:
+            session.say(report.verdict(run.analysis))
+            session.say(report.statistics(run.analysis, paths))
+        else:
+            session.say(report.scan_text(run.analysis, paths))
+            session.tell([NEXT] if run.analysis.findings else [])
     session.tell_problems(run)
     if timings:
         session.tell(report.timings(run.analysis))

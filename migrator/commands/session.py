@@ -14,6 +14,7 @@ from migrator.analysis import Analysis, analyse, analyse_text
 from migrator.exits import DONE, ERROR, FINDINGS, Failure
 from migrator.formats import FORMATS
 from migrator.problem import Problem
+from migrator.project import root_of
 from migrator.settings import Settings, load
 from migrator.terminal import emphasise, progress
 
@@ -26,7 +27,7 @@ class Session:
 
     settings: Settings
     analysis: Analysis
-    broken: Problem | None = None  # pyproject.toml
+    broken: list[Problem]  # pyproject.toml files
     given: bytes = b""  # what came on standard input
 
 
@@ -43,16 +44,35 @@ def begin(paths: Sequence[str], stdin_filename: str | None, chosen: dict[str, An
         if len(paths) > 1:
             raise Failure("`-` stands alone: give either it or paths")
         filename = stdin_filename or "stdin.py"
-        settings, broken = load(filename, chosen)
+        settings, broken = _settings([filename], chosen)
         given = sys.stdin.buffer.read()
         analysis = analyse_text(given, filename, settings)
     else:
-        settings, broken = load(paths[0], chosen)
+        settings, broken = _settings(paths, chosen)
         with progress("Rewriting") as update:
             analysis = analyse(paths, settings, update)
-    if broken:
-        analysis.problems.insert(0, broken)
+    analysis.problems[:0] = broken
     return Session(settings, analysis, broken, given)
+
+
+def _settings(paths: Sequence[str], chosen: dict[str, Any]) -> tuple[Settings, list[Problem]]:
+    """The settings of the projects that `paths` are in, and what is wrong with their files."""
+    projects = {root_of(path): path for path in reversed(paths)}
+    sound: dict[Settings, str] = {}
+    broken = []
+    for path in projects.values():
+        settings, problem = load(path, chosen)
+        if problem:
+            broken.append(problem)
+        else:
+            sound[settings] = path
+    if len(sound) > 1:
+        one, other, *_ = sound.values()
+        raise Failure(
+            f"{other} and {one} have different settings in the [tool.jaeger2otlp] of their"
+            " pyproject.toml; run once for each"
+        )
+    return next(iter(sound), settings), sorted(broken)
 
 
 def say(lines: Iterable[str]) -> None:

@@ -26,7 +26,7 @@ Examples:
   jaeger2otlp compare "-m shop.old" "-m shop.new" --html report.html
   jaeger2otlp compare app.py "jaeger2otlp run -- python app.py"
   jaeger2otlp compare --before-python old/bin/python before.py after.py
-  jaeger2otlp compare samples/http/compare.toml
+  jaeger2otlp compare compare.toml
   jaeger2otlp compare old-tree new-tree --plan compare.toml
 
 \b

@@ -28,7 +28,7 @@ def test_nothing_found():
 
 def test_annotation_escapes_what_would_end_it():
     assert list(as_github(analysis())) == [
-        "::warning title=jaeger2otlp (JO101),file=a%2Cb.py,line=3,col=5::50 %25 done%0Amore Do.",
+        "::warning title=jaeger2otlp (JO101),file=a%2Cb.py,line=3,col=5::50 %25 done%0Amore%0ADo.",
         "::error title=jaeger2otlp,file=c.py::not Python",
     ]
 

@@ -33,6 +33,14 @@ def test_unknown_command_is_an_error():
     assert "fly" in result.stderr
 
 
+def test_misspelt_command_is_named():
+    assert "did you mean 'scan'?" in jaeger2otlp("scn").stderr
+
+
+def test_beginning_of_a_code_gives_the_codes_that_begin_so():
+    assert "did you mean JO201, JO202" in jaeger2otlp("explain", "jo20").stderr
+
+
 def test_no_command_shows_help():
     assert "Commands" in jaeger2otlp().stdout + jaeger2otlp().stderr
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -26,7 +27,7 @@ def project(tmp_path, monkeypatch):
 def test_nothing_to_do(project):
     result = run("migrate", "plain.py")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "Nothing to do." in result.stderr
+    assert "No legacy use in 1 Python file." in result.stderr
 
 
 def test_diff_is_shown_and_nothing_written(project):
@@ -52,7 +53,7 @@ def test_write_and_a_second_run_changes_nothing(project):
     assert "opentracing" not in text
     second = run("migrate", "--write", "--allow-dirty", ".")
     assert second.exit_code == 0
-    assert "Nothing to do." in second.stderr
+    assert "No legacy use in 2 Python files." in second.stderr
     assert (project / "app.py").read_text() == text
 
 
@@ -69,6 +70,15 @@ def test_sites_left_are_told_and_make_the_status_1(project):
     result = run("migrate", "--write", ".")
     assert result.exit_code == 1
     assert "odd.py:5:" in result.stderr
+    assert "Finish what is left before you deploy" in result.stderr
+
+
+def test_requirements_that_are_left_do_not_hinder_a_deployment(project):
+    (project / "requirements.txt").write_text("jaeger-client\n")
+    commit(project)
+    result = run("migrate", "--write", ".")
+    assert result.exit_code == 1
+    assert "Finish what is left" not in result.stderr
 
 
 def test_colour_only_for_those_who_want_it(project):
@@ -81,7 +91,16 @@ def test_standard_input_to_standard_output(project):
     result = run("migrate", "--stdin-filename", "new.py", "-", stdin=LEGACY.encode())
     assert result.exit_code == 0
     assert "start_as_current_span" in result.stdout
+    assert "1 file: 5 rewritten." in result.stderr
     assert not (project / "new.py").exists()
+    assert run("migrate", "--write", "-", stdin=LEGACY.encode()).exit_code == 2
+
+
+def test_standard_input_as_a_document_and_to_check(project):
+    said = run("migrate", "--output-format", "json", "-", stdin=LEGACY.encode()).stdout
+    assert json.loads(said)["files"][0]["path"] == "stdin.py"
+    result = run("migrate", "--check", "-", stdin=LEGACY.encode())
+    assert (result.exit_code, result.stdout) == (1, "would change stdin.py\n")
 
 
 def test_standard_input_without_legacy_use_comes_out_as_it_went_in(project):
@@ -105,6 +124,15 @@ def test_suppression_that_holds_nothing_back_is_told(project):
 def test_settings_from_pyproject(project):
     (project / "pyproject.toml").write_text("[tool.jaeger2otlp]\nexclude = ['app.py']\n")
     assert run("migrate", ".").exit_code == 0
+
+
+def test_projects_with_different_settings_are_not_run_together(project, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (other / "pyproject.toml").write_text("[tool.jaeger2otlp]\nunsafe = true\n")
+    result = run("scan", ".", str(other))
+    assert result.exit_code == 2
+    assert "run once for each" in result.stderr
+    assert run("scan", "--unsafe", ".", str(other)).exit_code == 1  # now they agree
 
 
 def test_write_and_check_exclude_each_other(project):

@@ -6,7 +6,8 @@ import pytest
 
 from codemods import Fate, Finding
 from migrator.analysis import Analysis
-from migrator.report import count, effort, hint, library_of, notes
+from migrator.problem import Problem
+from migrator.report import count, effort, library_of, notes, verdict
 
 
 def finding(fate: Fate, *, advice: str = "", line: int = 1) -> Finding:
@@ -42,12 +43,24 @@ def test_note_is_said_once_with_its_first_place():
     assert list(notes(analysis)) == ["note: Mind the peers.", "    a.py:7 (JO201) and 2 more sites"]
 
 
-def test_hint_only_while_something_is_held():
-    analysis = Analysis()
-    assert list(hint(analysis, unsafe=False)) == []
-    analysis.findings = {"a.py": (finding(Fate.HELD),)}
-    assert list(hint(analysis, unsafe=False)) == ["1 more site can be rewritten with --unsafe."]
-    assert list(hint(analysis, unsafe=True)) == []
+def test_effort_leaves_out_what_costs_nothing():
+    assert len(list(effort([finding(Fate.REPORTED)]))) == 2
+
+
+def test_verdict_says_what_becomes_of_the_sites():
+    analysis = Analysis(searched=2)
+    assert list(verdict(analysis)) == ["No legacy use in 2 Python files."]
+    analysis.findings = {"a.py": (finding(Fate.REWRITTEN),)}
+    assert list(verdict(analysis)) == ["1 legacy site in 1 file: 1 would be rewritten."]
+    assert list(verdict(analysis, wrote=True)) == ["1 legacy site in 1 file: 1 rewritten."]
+    analysis.findings["b.py"] = (finding(Fate.HELD), finding(Fate.REPORTED))
+    assert list(verdict(analysis)) == [
+        "3 legacy sites in 2 files: 1 would be rewritten, 1 more with --unsafe, 1 left for you."
+    ]
+
+
+def test_verdict_does_not_call_clean_what_could_not_be_read():
+    assert list(verdict(Analysis(problems=[Problem("nowhere", "no such file or folder")]))) == []
 
 
 def test_count_has_its_plural():

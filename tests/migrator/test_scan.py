@@ -41,7 +41,6 @@ def test_finds_by_library_construct_and_file(project):
     for word in ("library", "opentracing", "construct", "start_active_span", "file", "app.py"):
         assert word in result.stdout
     assert "rewritten" in result.stdout
-    assert "by hand for 0 reported sites" in result.stdout
 
 
 def test_reported_site_has_its_reason_and_recipe(project):
@@ -54,6 +53,26 @@ def test_reported_site_has_its_reason_and_recipe(project):
 def test_statistics_count_by_rule(project):
     result = run("scan", "--statistics", ".")
     assert "JO201 start_active_span" in result.stdout
+
+
+def test_statistics_of_nothing_say_so(project):
+    assert run("scan", "--statistics", "plain.py").stdout == "No legacy use in 1 Python file.\n"
+
+
+def test_several_paths_are_told_apart(project):
+    (project / "done").mkdir()
+    (project / "done" / "app.py").write_text("x = 1\n")
+    for options in ([], ["--statistics"]):
+        lines = run("scan", *options, "app.py", "done").stdout.splitlines()
+        assert ["path", "sites", "rewritten"] in [line.split() for line in lines]
+        assert ["done", "0", "0"] in [line.split() for line in lines]
+
+
+def test_requirements_named_by_the_user_are_not_read_as_python(project):
+    (project / "requirements.txt").write_text("flask>=2\njaeger-client==4.8.0\n")
+    result = run("scan", "requirements.txt")
+    assert (result.exit_code, result.stderr.count("error:")) == (1, 0)
+    assert "requirements.txt:2:1: JO010" in result.stdout
 
 
 def test_json_holds_findings_and_diffs(project):
@@ -109,6 +128,7 @@ def test_path_that_does_not_exist_is_an_error_and_the_run_goes_on(project):
     result = run("scan", "nowhere", ".")
     assert result.exit_code == 2
     assert "nowhere: no such file or folder" in result.stderr
+    assert "No legacy use" not in run("scan", "nowhere").stdout
     assert "app.py" in result.stdout
 
 
