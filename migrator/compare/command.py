@@ -30,6 +30,10 @@ Examples:
   jaeger2otlp compare old-tree new-tree --plan compare.toml
 
 \b
+The same program in two folders, such as `git worktree add ../old HEAD~1` and `.`, needs a file
+with one line: run = "-m shop.app"
+
+\b
 Several processes (services and the client that drives them) need a file:
   run = "client.py Bryan"            # the driver; the side ends when it ends
   [before]
@@ -59,14 +63,14 @@ Exit status: 0 equal, or only allowed differences; 1 different; 2 could not run.
 
 
 class _Command(click.Command):
-    """Lets `-m MODULE` through as an argument, and no other unknown option."""
+    """Takes "-m MODULE" as an argument: to click it would be options, one for each letter."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        rest = super().parse_args(ctx, args)
+        ours = args.index("--") if "--" in args else len(args)
+        hidden = [f" {arg}" if arg.startswith("-m ") else arg for arg in args[:ours]]
+        rest = super().parse_args(ctx, hidden + args[ours:])
         for name in ("before", "after"):
-            value = ctx.params.get(name) or ""
-            if value.startswith("-") and not value.startswith("-m "):
-                raise click.NoSuchOption(value, ctx=ctx)
+            ctx.params[name] = (ctx.params.get(name) or "").strip() or None
         return rest
 
 
@@ -78,7 +82,7 @@ def _list_names(ctx: click.Context, param: click.Parameter, wanted: bool) -> Non
         ctx.exit()
 
 
-@click.command(cls=_Command, epilog=EPILOG, context_settings={"ignore_unknown_options": True})
+@click.command(cls=_Command, epilog=EPILOG)
 @click.argument("before")
 @click.argument("after", required=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS]...")

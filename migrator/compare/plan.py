@@ -14,6 +14,7 @@ from typing import Any
 
 from migrator.compare.programs import CouldNotRun, Program, free_port
 from migrator.compare.rules import Rule, from_table
+from migrator.problem import from_error
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -109,7 +110,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         return table
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CouldNotRun(f"{path}: {from_error(str(path), error).message}") from error
+    except ValueError as error:
         raise CouldNotRun(f"{path}: {error}") from error
 
 
@@ -127,6 +130,8 @@ def command(source: str | Sequence[str], python: str) -> tuple[str, ...]:
         words = [source]
     if not words:
         raise CouldNotRun("an empty command line")
+    if Path(words[0]).is_dir():
+        raise CouldNotRun(f"{words[0]} is a folder; --plan names what to run in it")
     if words[0].endswith(".py") or words[0] == "-m":
         return (python, *words)
     if words[0] in ("python", "python3", "{python}"):

@@ -98,14 +98,16 @@ def test_arguments_after_two_dashes_go_to_both_sides(traced: str):
 
 
 def test_modules_are_run_with_m(traced: str):
-    done = compare("-m traced", "-m traced", cwd=Path(traced).parent)
-    assert done.returncode == 0, done.stderr
+    (Path(traced).parent / "shop.py").write_text(TRACED)  # a name with the letter of -h
+    done = compare("-m traced", "-m shop", cwd=Path(traced).parent)
+    assert "Equal: 1 spans before, 1 after." in done.stdout, done.stderr
 
 
 def test_an_unknown_option_is_an_error_not_a_program(traced: str):
     done = compare("--alow", "x", traced, traced)
     assert done.returncode == 2
     assert "No such option" in done.stderr
+    assert compare(traced, traced, "--alow", "x").returncode == 2
 
 
 def test_a_program_that_fails_exits_2_with_its_output(traced: str, tmp_path: Path):
@@ -161,6 +163,16 @@ def test_a_plan_may_be_used_for_two_other_folders():
     done = compare(folder, folder, "--plan", plan)
     assert done.returncode == 0, done.stderr
     assert "Equal: 2 spans before, 2 after." in done.stdout
+
+
+def test_folders_without_a_plan_are_an_error_that_says_what_is_missing(tmp_path: Path):
+    done = compare(str(tmp_path), str(tmp_path))
+    assert done.returncode == 2
+    assert "--plan names what to run in it" in done.stderr
+
+
+def test_a_plan_that_is_not_there_is_named(tmp_path: Path):
+    assert "nowhere.toml: no such file" in compare("nowhere.toml", cwd=tmp_path).stderr
 
 
 def test_a_plan_with_a_mistake_says_which(tmp_path: Path):
