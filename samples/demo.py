@@ -37,8 +37,8 @@ def main() -> None:
         _jaeger2otlp(folder, "scan", "--statistics", ".")
         _step(f"What happens to one of them, {SHOWN}", f"migrate {SHOWN}")
         _jaeger2otlp(folder, "migrate", SHOWN)
-        _step("All of them rewritten", "migrate --write .")
-        _jaeger2otlp(folder, "migrate", "--write", "--allow-no-vcs", "--statistics", ".")
+        _step("All of them rewritten", "migrate --write --allow-no-vcs .")
+        _jaeger2otlp(folder, "migrate", "--write", "--allow-no-vcs", ".")
         for name in RUN:
             _step(f"{name} run, now on OpenTelemetry: the spans it sent over OTLP", "")
             _run(folder, name)

@@ -54,7 +54,8 @@ def server(
                 process.wait(10)
     elif compose := find_compose():
         compose += ["-f", str(folder / "compose.yaml")]
-        subprocess.run([*compose, "up", "-d", program], check=True)
+        if subprocess.run([*compose, "up", "-d", program], check=False).returncode:
+            sys.exit(f"{compose[0]} could not start {program} (above); `make servers` fetches it.")
         try:
             _wait(lambda: ready(False), program)
             yield False

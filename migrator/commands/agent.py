@@ -155,7 +155,7 @@ def serve(options: Options, drain_seconds: float) -> int:
     try:
         running = Agent(options)
     except CannotListen as error:
-        hint = "is a jaeger-agent still running? Another port: --NAME-port, none: off"
+        hint = "a jaeger-agent or Jaeger itself may be there; --NAME-port takes another, or off"
         raise Failure(f"cannot listen on {error} ({hint})") from None
     except StrategiesError as error:
         raise Failure(str(error)) from None
@@ -244,7 +244,7 @@ def inventory_table(senders: list[dict[str, Any]]) -> str:
         for row in (COLUMNS, *rows)
     ]
     services = len({sender["service"] for sender in senders})
-    return "\n".join([*lines, "", f"{services} services still send legacy spans."])
+    return "\n".join([*lines, "", f"Services that still send legacy spans: {services}."])
 
 
 def _moment(seconds: float) -> str:

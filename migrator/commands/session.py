@@ -49,7 +49,7 @@ def begin(paths: Sequence[str], stdin_filename: str | None, chosen: dict[str, An
         analysis = analyse_text(given, filename, settings)
     else:
         settings, broken = _settings(paths, chosen)
-        with progress("Rewriting") as update:
+        with progress("Analysing") as update:
             analysis = analyse(paths, settings, update)
     analysis.problems[:0] = broken
     return Session(settings, analysis, broken, given)

@@ -169,7 +169,7 @@ def test_the_inventory_of_a_running_agent_is_a_table() -> None:
     heading, row, _, summary = result.output.splitlines()
     assert heading.split()[:4] == ["service", "client", "host", "via"]
     assert row.split()[:6] == ["shop", "jaeger", "Go-2.30.0", "127.0.0.1", "compact", "3"]
-    assert summary == "1 services still send legacy spans."
+    assert summary == "Services that still send legacy spans: 1."
 
 
 def test_an_empty_inventory_says_so() -> None:
