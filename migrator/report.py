@@ -35,7 +35,7 @@ def library_of(construct: str) -> str:
 
 
 def scan_text(analysis: Analysis, paths: Sequence[str]) -> Iterator[str]:
-    """What there is, by path, library, construct and file; what becomes of it; the effort."""
+    """What there is, by folder, library, construct and file; what becomes of it; the effort."""
     yield from verdict(analysis)
     findings = [f for found in analysis.findings.values() for f in found]
     if not findings:
@@ -118,7 +118,7 @@ def notes(analysis: Analysis) -> Iterator[str]:
 
 
 def statistics(analysis: Analysis, paths: Sequence[str]) -> Iterator[str]:
-    """How much there is in each path, and how often each rule spoke, by fate."""
+    """How much there is in each folder, and how often each rule spoke, by fate."""
     if not analysis.findings:
         return
     yield from _by_path(analysis, paths)
@@ -128,18 +128,18 @@ def statistics(analysis: Analysis, paths: Sequence[str]) -> Iterator[str]:
 
 
 def _by_path(analysis: Analysis, paths: Sequence[str]) -> Iterator[str]:
-    """A line for each path that was asked for, if there are several; also where nothing is."""
-    if len(paths) < 2:
+    """A line for each folder that was asked for, if there are several; also where nothing is."""
+    folders = {path: [os.path.realpath(path)] for path in paths if os.path.isdir(path)}
+    if len(folders) < 2:
         return
-    real = {path: os.path.realpath(path) for path in paths}
     rows = [
         (path, finding.fate)
-        for path in paths
+        for path, real in folders.items()
         for file, findings in analysis.findings.items()
-        if is_below(file, [real[path]])
+        if is_below(file, real)
         for finding in findings
     ]
-    yield from _table("path", rows, keys=paths)
+    yield from _table("folder", rows, keys=folders)
 
 
 def problems(analysis: Analysis) -> Iterator[str]:

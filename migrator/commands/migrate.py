@@ -24,7 +24,7 @@ Examples:
   jaeger2otlp migrate .                        show the diff
   jaeger2otlp migrate --write .                apply it
   jaeger2otlp migrate --check .                in CI: exit 1 if anything would change
-  jaeger2otlp migrate --write --unsafe --mark src     TODO comments where something is left
+  jaeger2otlp migrate --write --unsafe --mark src
   jaeger2otlp migrate --select JO2 app.py      only the rules whose codes begin so
   cat app.py | jaeger2otlp migrate --stdin-filename app.py - > new.py
 

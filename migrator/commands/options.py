@@ -41,7 +41,7 @@ SHARED = (
     click.option("--output-format", type=click.Choice(CHOICES["output_format"]),
                  help="[default: text]"),
     click.option("--statistics", is_flag=True,
-                 help="Count by rule, and by PATH if there are several; list no sites."),
+                 help="Count by rule, and by folder if several are given; list no sites."),
     click.option("--timings", is_flag=True, help="CPU seconds of each phase and rule, on stderr."),
     click.option("--stdin-filename", metavar="FILE",
                  help="With `-`: the file that standard input stands for."),

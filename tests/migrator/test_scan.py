@@ -59,13 +59,16 @@ def test_statistics_of_nothing_say_so(project):
     assert run("scan", "--statistics", "plain.py").stdout == "No legacy use in 1 Python file.\n"
 
 
-def test_several_paths_are_told_apart(project):
-    (project / "done").mkdir()
-    (project / "done" / "app.py").write_text("x = 1\n")
+def test_several_folders_are_told_apart(project):
+    for folder, text in (("shop", LEGACY), ("done", "x = 1\n")):
+        (project / folder).mkdir()
+        (project / folder / "app.py").write_text(text)
     for options in ([], ["--statistics"]):
-        lines = run("scan", *options, "app.py", "done").stdout.splitlines()
-        assert ["path", "sites", "rewritten"] in [line.split() for line in lines]
-        assert ["done", "0", "0"] in [line.split() for line in lines]
+        rows = [line.split() for line in run("scan", *options, "done", "shop").stdout.splitlines()]
+        assert ["folder", "sites", "rewritten"] in rows
+        assert rows.index(["shop", "5", "5"]) < rows.index(["done", "0", "0"])
+    files = run("scan", "shop/app.py", "done/app.py").stdout
+    assert "folder" not in files  # they have a table already
 
 
 def test_requirements_named_by_the_user_are_not_read_as_python(project):
