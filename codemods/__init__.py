@@ -18,6 +18,7 @@ from codemods.model import (
     Rewrite,
     Rule,
     Safety,
+    Stays,
     Unreadable,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "Rewrite",
     "Rule",
     "Safety",
+    "Stays",
     "Unreadable",
     "imported_modules",
     "is_candidate",

@@ -7,17 +7,16 @@ import re
 import warnings
 from collections.abc import Iterable
 from functools import lru_cache
-from types import MappingProxyType
 
-from codemods import imports, origins, sites
+from codemods import imports, sites
 from codemods.decision import Decision, decide, is_selected
 from codemods.edits import Edit, Editor
 from codemods.flow import absolute
-from codemods.model import Facts, Fate, Finding, Options, Rewrite
+from codemods.model import NOTHING_STAYS, Facts, Fate, Finding, Options, Rewrite, Stays
 from codemods.parsed import parsed
 from codemods.site import Change, File, Report
 from codemods.source import Span
-from codemods.waiting import left_by, supported, warn
+from codemods.waiting import stays, supported, warn
 
 # What remains without these comes to us through an import of a module that has them.
 LONG_NEEDLES = (b"opentracing", b"uber-trace-id", b"start_active_span")
@@ -80,11 +79,11 @@ def rewrite(
     is_package: bool,
     facts: Facts,
     options: Options,
-    left: origins.Left = MappingProxyType({}),
+    elsewhere: Stays = NOTHING_STAYS,
 ) -> Rewrite:
     """Rewrite one file. Raises `Unreadable` where the text is no Python we can change safely.
 
-    `left` is what other files' `Rewrite.left` said of makers that `facts` name.
+    `elsewhere` is what other files' `Rewrite.stays` said that concerns this one.
     """
     read = parsed(source)
     text = read.source
@@ -96,13 +95,13 @@ def rewrite(
     decided = [decide(site) for site in sites.find(file)]
     if not decided:
         return Rewrite(source, ())
-    result = _apply(file, decided, left)
+    result = _apply(file, decided, elsewhere)
     if options.mark:
         marks = _marks(file, decided)
         result = _attempt(file, decided, [one for one in decided if one.applied], marks)
     findings = _findings(file, decided, options)
     changed = source if result == text.text else text.encode(result)
-    return Rewrite(changed, findings, _seconds(decided), left_by(file, decided))
+    return Rewrite(changed, findings, _seconds(decided), stays(file, decided))
 
 
 def _seconds(decided: list[Decision]) -> dict[str, float]:
@@ -115,7 +114,7 @@ def _seconds(decided: list[Decision]) -> dict[str, float]:
 # Applying.
 
 
-def _apply(file: File, decided: list[Decision], elsewhere: origins.Left) -> str:
+def _apply(file: File, decided: list[Decision], elsewhere: Stays) -> str:
     """Make all changes that may be made; returns the new text."""
     candidates = [one for one in decided if _wanted(one, file.options)]
     while True:

@@ -842,6 +842,10 @@ class Flow:
             return self._call_name(node, callee.detail)
         if callee.kind == "callable":
             return Fact(callee.detail, "", callee.made)
+        if callee.kind == "unbound":  # a method of which nobody told yet
+            cls, _, method = callee.detail.rpartition(".")
+            for base in self._bases(cls):
+                self._tell(f"{base}.{method}", node)
         if isinstance(node.func, ast.Attribute):
             container = self.kinds.get(node.func.value, UNKNOWN)
             if container.kind.startswith("[]"):
@@ -849,7 +853,7 @@ class Flow:
             if node.func.attr in ("enter_context", "enter_async_context") and args:
                 return self._entered(args[0])
             self._learn_append(node, args, scope)
-            if callee.kind == "" and self._is_legacy_call(node):
+            if (callee.kind == "" or callee == OPENTELEMETRY) and self._is_legacy_call(node):
                 foreign = container == FOREIGN
                 self.members[node.func] = Fact("tracer", "foreign" if foreign else "duck")
                 return (

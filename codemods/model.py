@@ -74,17 +74,31 @@ Facts: TypeAlias = Mapping[str, Fact]  # by qualified name: "app.tracing.tracer"
 
 
 @dataclass(frozen=True, slots=True)
+class Stays:
+    """What stays legacy in one file or in several, by `Fact.made`.
+
+    `left` are the makers of tracers, spans and the like that stay, HELD or REPORTED. `called` are
+    makers, of other files, whose tracer a call that stays needs: "line 12 of app.views".
+    """
+
+    left: Mapping[str, Fate] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_STAYS = Stays()
+
+
+@dataclass(frozen=True, slots=True)
 class Rewrite:
     """The outcome for one file. `source` is the given bytes object when nothing changed.
 
-    `seconds` is the time that each rule took to decide, by code. `left` are the makers of tracers,
-    spans and the like (`Fact.made`) in this file that stay legacy: HELD or REPORTED.
+    `seconds` is the time that each rule took to decide, by code.
     """
 
     source: bytes
     findings: tuple[Finding, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
-    left: Mapping[str, Fate] = field(default_factory=dict)
+    stays: Stays = NOTHING_STAYS
 
 
 @dataclass(frozen=True, slots=True)

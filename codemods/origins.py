@@ -40,12 +40,19 @@ def also_passed(site: Site, left: Left) -> list[tuple[str, str]]:
     ]
 
 
+def at_once(site: Site) -> Iterator[ast.expr]:
+    """The names and functions of calls whose result a site works on where it is made."""
+    owner = () if site.owner is None else (site.owner,)
+    for node in (*owner, *_arguments(site)):
+        yield node.func if isinstance(node, ast.Call) else node
+
+
 def called(site: Site) -> frozenset[str]:
     """The makers of the tracer or configuration of which a site wants OpenTracing's own."""
     owner = site.file.flow.kinds.get(site.owner) if site.owner is not None else None
     if owner is None or owner.kind not in ("tracer", "config"):
         return frozenset()
-    is_own = site.call is not None or (owner.kind == "tracer" and _gives(owner, site))
+    is_own = site.call is not None or owner.kind == "config" or _gives(owner, site)
     return owner.made if is_own else frozenset()
 
 
@@ -65,21 +72,25 @@ def _operands(site: Site) -> Iterator[Fact]:
     kinds = site.file.flow.kinds
     if site.owner is not None and (owner := kinds.get(site.owner)) is not None:
         yield owner
+    for node in _arguments(site):
+        yield kinds[node]
+
+
+def _arguments(site: Site) -> Iterator[ast.expr]:
+    """The spans and the like that a site is called with."""
     if site.call is not None:
-        for argument in site.call.args:
-            yield from _passed(site.file, argument)
-        for keyword in site.call.keywords:
-            yield from _passed(site.file, keyword.value)
+        for argument in (*site.call.args, *(keyword.value for keyword in site.call.keywords)):
+            yield from _followed(site.file, argument)
 
 
-def _passed(file: File, node: ast.expr) -> Iterator[Fact]:
+def _followed(file: File, node: ast.expr) -> Iterator[ast.expr]:
     """The spans and the like in an argument, also as `[child_of(span)]`."""
     fact = file.flow.kinds.get(node)
     if fact is not None and fact.kind in _FOLLOWED:
-        yield fact
+        yield node
     elif isinstance(node, ast.List | ast.Tuple):
         for element in node.elts:
-            yield from _passed(file, element)
+            yield from _followed(file, element)
     elif isinstance(node, ast.Call) and file.kind(node) == "reference":
         for argument in node.args:
-            yield from _passed(file, argument)
+            yield from _followed(file, argument)

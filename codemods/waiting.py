@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from codemods import origins
 from codemods.decision import Decision, is_selected
-from codemods.model import Fate
+from codemods.model import Fate, Stays
 from codemods.site import Change, File, Report
 
 
 def supported(
-    file: File, decided: list[Decision], candidates: list[Decision], elsewhere: origins.Left
+    file: File, decided: list[Decision], candidates: list[Decision], elsewhere: Stays
 ) -> list[Decision]:
     """The changes of which all that they depend on is rewritten with them; the others wait."""
     kept = {id(one): one for one in candidates}
-    calls = _calls(file, decided)
+    calls = _calls(file, decided, elsewhere)
     while True:
-        left = {**elsewhere, **left_by(file, decided)}
+        left = {**elsewhere.left, **_left(file, decided)}
         waiting = {}
         for one in decided:
             by = one.consumed or one
@@ -30,7 +32,18 @@ def supported(
             return list(kept.values())
 
 
-def left_by(file: File, decided: list[Decision]) -> dict[str, Fate]:
+def stays(file: File, decided: list[Decision]) -> Stays:
+    """What other files have to know of this one."""
+    called: dict[str, str] = {}
+    for one in decided:
+        if not one.done and is_selected(one.code, file.options):
+            who = "" if one.fate is Fate.HELD else " (by hand)"
+            where = f"line {_line(one)} of {file.flow.module}{who}"
+            called |= dict.fromkeys(origins.called(one.site) - file.flow.makers.keys(), where)
+    return Stays(_left(file, decided), called)
+
+
+def _left(file: File, decided: list[Decision]) -> dict[str, Fate]:
     """The makers of this file that stay legacy, but for rules that the user did not select."""
     at = {one.site.node: one for one in decided if one.site.member != "(tested)"}
     found = ((maker, at.get(node)) for maker, node in file.flow.makers.items())
@@ -41,20 +54,39 @@ def left_by(file: File, decided: list[Decision]) -> dict[str, Fate]:
     }
 
 
-_Calls = dict[ast.AST | None, list[Decision]]
+@dataclass(slots=True)
+class _Calls:
+    """What is called on what a site makes: the sites here, and what stays elsewhere."""
+
+    here: list[Decision] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
 
 
-def _calls(file: File, decided: list[Decision]) -> _Calls:
-    """The sites that call a tracer, by what makes it here, but for rules not selected."""
-    calls: _Calls = {}
+def _calls(file: File, decided: list[Decision], elsewhere: Stays) -> dict[ast.AST, _Calls]:
+    """The calls of a tracer, by the node that makes it here, but for rules not selected.
+
+    Of anything else only what works on it where it is made: `scope_manager.active.close()`. What
+    stays elsewhere is the user's to rewrite with `unsafe`.
+    """
+    makers = file.flow.makers
+    calls: dict[ast.AST, _Calls] = {}
     for one in decided:
-        for maker in origins.called(one.site) if is_selected(one.code, file.options) else ():
-            calls.setdefault(file.flow.makers.get(maker), []).append(one)
+        if not is_selected(one.code, file.options):
+            continue
+        made = {makers[maker] for maker in origins.called(one.site) if maker in makers}
+        for node in made.union(origins.at_once(one.site)):
+            calls.setdefault(node, _Calls()).here.append(one)
+    for maker, where in elsewhere.called.items() if not file.options.unsafe else ():
+        if maker in makers:
+            calls.setdefault(makers[maker], _Calls()).elsewhere.append(where)
     return calls
 
 
 def _missing(
-    one: Decision, decided: list[Decision], left: origins.Left, calls: _Calls
+    one: Decision,
+    decided: list[Decision],
+    left: origins.Left,
+    calls: Mapping[ast.AST, _Calls],
 ) -> list[tuple[Fate, str]]:
     """What a site depends on and is not rewritten, with its fate."""
     module = one.site.file.flow.module
@@ -62,12 +94,13 @@ def _missing(
         (left[maker], f"the {kind} made in {origins.place(maker, module)}")
         for kind, maker in origins.awaited(one.site, left)
     ]
-    if one.site.member != "(tested)":
+    if one.site.member != "(tested)" and (made := calls.get(one.site.node)) is not None:
         missing += [
             (call.fate, f"what is done with it in line {_line(call)}")
-            for call in calls.get(one.site.node, ())
+            for call in made.here
             if not call.done
         ]
+        missing += [(Fate.HELD, f"what is done with it in {where}") for where in made.elsewhere]
     needed = set(one.outcome.needs) if isinstance(one.outcome, Change) else ()
     if needed:
         missing += [
@@ -97,9 +130,9 @@ def _hold(one: Decision, missing: list[tuple[Fate, str]]) -> None:
     one.applied, one.waits = False, True
 
 
-def warn(file: File, decided: list[Decision], elsewhere: origins.Left) -> None:
+def warn(file: File, decided: list[Decision], elsewhere: Stays) -> None:
     """Say it where what is rewritten is also given something that stays legacy."""
-    left = {**elsewhere, **left_by(file, decided)}
+    left = {**elsewhere.left, **_left(file, decided)}
     for one in decided:
         change = (one.consumed or one).outcome
         if one.done and isinstance(change, Change):

@@ -13,8 +13,9 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import codemods
-from codemods import Fact, Fate, Finding, Options, Unreadable
+from codemods import Fact, Fate, Finding, Options, Stays, Unreadable
 from codemods.engine import compiles
+from codemods.model import NOTHING_STAYS
 from codemods.registry import registered
 from migrator.problem import Problem
 from migrator.suppression import suppressions, unused
@@ -35,7 +36,7 @@ class Job:
     facts: dict[str, Fact]
     root: str = ""  # of its project; modules of two projects may have one name
     asked: bool = True  # whether to rewrite it, or only to see what of it stays legacy
-    left: Mapping[str, Fate] = field(default_factory=dict)  # of other files, see `Rewrite.left`
+    elsewhere: Stays = NOTHING_STAYS  # of other files, what concerns this one
 
     @property
     def makers(self) -> set[str]:
@@ -58,7 +59,7 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
     problem: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)  # by rule
-    left: Mapping[str, Fate] = field(default_factory=dict)
+    stays: Stays = NOTHING_STAYS
 
 
 def rewrite_one(job: Job, options: Options) -> Outcome:
@@ -74,7 +75,7 @@ def rewrite_one(job: Job, options: Options) -> Outcome:
             is_package=job.is_package,
             facts=job.facts,
             options=options,
-            left=job.left,
+            elsewhere=job.elsewhere,
         )
     except Unreadable as error:
         return Outcome(job.path, problem=str(error))
@@ -87,7 +88,7 @@ def rewrite_one(job: Job, options: Options) -> Outcome:
         (*result.findings, *unused(asked, result.findings)), key=lambda f: (f.line, f.column)
     )
     return Outcome(
-        job.path, changed, tuple(findings), seconds=dict(result.seconds), left=dict(result.left)
+        job.path, changed, tuple(findings), seconds=dict(result.seconds), stays=result.stays
     )
 
 
@@ -101,7 +102,7 @@ def _defect(error: Exception) -> str:
 def settle(
     jobs: Sequence[Job], options: Options, *, wanted: int | None, done: Callable[[int, int], None]
 ) -> Iterator[Outcome]:
-    """Rewrite every job, and those anew that use what another one turned out to leave legacy.
+    """Rewrite every job, and those anew of which another one turned out to leave a part legacy.
 
     `wanted` is how many processes the user wants; `done` is told how many jobs of how many are
     done. Outcomes of jobs that were not asked for are kept back.
@@ -112,34 +113,40 @@ def settle(
         for outcome in rewrite_all(todo, options, workers=workers_for(todo, wanted)):
             outcomes[outcome.path] = outcome
             done(len(outcomes), len(jobs))
-        left = _left(jobs, outcomes)
+        stays = _stays(jobs, outcomes)
         latest = {job.path: job for job in todo}
         jobs = [latest.get(job.path, job) for job in jobs]
-        found = {job.path: _left_for(job, left[job.root]) for job in jobs}
+        found = {job.path: _concerning(job, stays[job.root]) for job in jobs}
         todo = [
-            replace(job, left=found[job.path])
+            replace(job, elsewhere=found[job.path])
             for job in jobs
-            if outcomes[job.path].findings and found[job.path] != dict(job.left)
+            if outcomes[job.path].findings and found[job.path] != job.elsewhere
         ]
         if not todo:
             break
     yield from (outcomes[job.path] for job in jobs if job.asked)
 
 
-def _left(jobs: Sequence[Job], outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Fate]]:
+def _stays(jobs: Sequence[Job], outcomes: Mapping[str, Outcome]) -> dict[str, Stays]:
     """What stays legacy in each project. Of a file with a problem that is everything."""
     left: dict[str, dict[str, Fate]] = {job.root: {} for job in jobs}
+    called: dict[str, dict[str, str]] = {job.root: {} for job in jobs}
     broken = {(job.root, job.module) for job in jobs if outcomes[job.path].problem}
     for job in jobs:
-        left[job.root].update(outcomes[job.path].left)
+        found = outcomes[job.path].stays
+        left[job.root].update(found.left)
+        called[job.root].update(found.called)
         for maker in job.makers if broken else ():
             if (job.root, module_of(maker)) in broken:
                 left[job.root][maker] = Fate.REPORTED
-    return left
+    return {root: Stays(left[root], called[root]) for root in left}
 
 
-def _left_for(job: Job, left: Mapping[str, Fate]) -> dict[str, Fate]:
-    return {maker: left[maker] for maker in job.makers if maker in left} if left else {}
+def _concerning(job: Job, stays: Stays) -> Stays:
+    """What of all that stays one file uses, or makes."""
+    left = {maker: stays.left[maker] for maker in job.makers if maker in stays.left}
+    called = {maker: use for maker, use in stays.called.items() if module_of(maker) == job.module}
+    return Stays(left, called)
 
 
 def workers_for(jobs: Sequence[Job], wanted: int | None) -> int:

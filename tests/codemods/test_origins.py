@@ -16,7 +16,7 @@ MOCK = "from opentracing.mocktracer import MockTracer\n\n\n"
     "body",
     [
         "def tracer():\n    return MockTracer()\n\n\ntracer().start_span('a').set_tag('b', 1)\n",
-        "def work(t):\n    t.start_span('a').finish()\n\n\nwork(MockTracer())\n",
+        "def work(t):\n    t.start_span('a').finish()\n\n\ndone = work(MockTracer())\n",
         "def work(*, t=MockTracer()):\n    t.start_span('a').finish()\n",
         "def work(make=MockTracer):\n    make().start_span('a').finish()\n",
         "def work(make):\n    make().start_span('a').finish()\n\n\nwork(MockTracer)\n",
@@ -126,7 +126,7 @@ def test_a_function_also_given_a_tracer_that_stays_is_rewritten_and_says_so() ->
 
 
         work(opentracing.global_tracer())
-        work(MockTracer())
+        done = work(MockTracer())
         """)
     )
     start = next(f for f in result.findings if f.construct.endswith("start_active_span"))
@@ -516,3 +516,43 @@ def test_a_tracer_does_not_wait_for_what_is_no_call_on_it() -> None:
     )
     assert b"tracer.start_as_current_span" in result.source
     assert "4: opentracing.Tracer.tags" in left(result)
+
+
+def test_what_is_asked_at_once_of_something_rewritten_waits_for_the_answer() -> None:
+    result = check_noop("import opentracing\n\nopentracing.tracer.scope_manager.active.close()\n")
+    assert "3: opentracing.Scope.close" in left(result)
+
+
+def test_a_configuration_waits_for_the_attributes_read_of_it() -> None:
+    check_noop("""\
+        from jaeger_client import Config
+
+        config = Config({"sampler": {"type": "const", "param": 1}}, service_name="a")
+        print(config.local_agent_reporting_host)
+        tracer = config.initialize_tracer()
+        """)
+
+
+def test_what_a_call_that_stays_is_given_stays_with_it() -> None:
+    check_noop("""\
+        import opentracing
+
+
+        def work(span, how):
+            above = [opentracing.child_of(span.context)]
+            opentracing.tracer.start_span("a", child_of=span.context, **how)
+        """)
+
+
+def test_a_legacy_call_left_on_a_tracer_of_a_migrated_module_is_still_seen() -> None:
+    result = check_noop("""\
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+
+
+        def work(how):
+            span = tracer.start_span("a", tags={"b": 1}, **how)
+            span.log_kv({"event": "c"})
+        """)
+    assert left(result) == ["7: opentracing.Tracer.start_span", "8: opentracing.Span.log_kv"]

@@ -260,3 +260,58 @@ def test_a_tracer_of_another_module_is_closed_where_its_provider_is_the_global_o
     assert ("main" in changed(found)) == is_closed
     if not is_closed:
         assert "keep it, and call its shutdown()" in messages(found, "main")[0]
+
+
+REQUEST = """\
+    import opentracing
+
+
+    class Base:
+        def set_span(self, span: "opentracing.Span") -> None:
+            self.span = span
+
+        def finish(self) -> None:
+            self.span.set_tag("a", 1)
+            self.span.finish()
+
+
+    class Request(Base):
+        pass
+    """
+
+
+@pytest.mark.parametrize("annotation", ["Request", '"Request"', '"Optional[Request]"'])
+def test_a_span_given_to_an_annotated_object_holds_its_class_back(tmp_path, annotation):
+    serve = f"""\
+        import opentracing
+        from request import Request
+        from typing import Optional
+
+        def serve(request: {annotation}, options) -> None:
+            span = opentracing.tracer.start_span("a", **options)
+            request.set_span(span)
+        """
+    found = analyse([str(write(tmp_path, request=REQUEST, serve=serve))], DEFAULTS)
+    assert [line.partition(":")[0] for line in messages(found, "request")] == ["9", "10"]
+
+
+FACADE = "import opentracing\n\n\ndef tracer():\n    return opentracing.global_tracer()\n"
+
+
+def test_a_tracer_waits_for_a_call_that_another_file_keeps(tmp_path):
+    use = (
+        "from facade import tracer\n\n\ndef f(how):\n    tracer().start_span('a', **how).finish()\n"
+    )
+    other = "from facade import tracer\n\ntracer().start_span(operation_name='b').finish()\n"
+    folder = write(tmp_path, facade=FACADE, use=use, other=other)
+    found = analyse([str(folder)], DEFAULTS)
+    assert changed(found) == set()
+    unsafe = analyse([str(folder)], replace(DEFAULTS, unsafe=True))
+    assert changed(unsafe) == {"facade", "use", "other"}
+
+
+def test_what_only_a_reader_can_rewrite_elsewhere_is_a_precondition(tmp_path):
+    use = "from facade import tracer\n\nmanager = tracer().scope_manager\n"
+    folder = write(tmp_path, facade=FACADE, use=use)
+    assert changed(analyse([str(folder)], DEFAULTS)) == set()
+    assert changed(analyse([str(folder)], replace(DEFAULTS, unsafe=True))) == {"facade"}
