@@ -431,7 +431,8 @@ def attribute_value(file: File, node: ast.expr, key: str = "") -> tuple[Part, ..
     )
     if _NUMBER_NAME.search(key) or (name and _NUMBER_NAME.search(name)):
         return (node,)
-    return ("str(", node, ")")
+    bare = isinstance(node, ast.Tuple) and node.elts and node.elts[0].col_offset == node.col_offset
+    return ("str((", node, "))") if bare else ("str(", node, ")")
 
 
 def literal_key(file: File, node: ast.expr | None) -> str:

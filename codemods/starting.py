@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 
 from codemods.edits import Part
 from codemods.emit import (
@@ -185,14 +186,17 @@ def _tags(
     if is_none(tags):
         new[argument] = None
         return
-    display = tags if isinstance(tags, ast.Dict) else dict_display(change.file, tags)
+    file = change.file
+    display, added = (tags, []) if isinstance(tags, ast.Dict) else built_dict(file, tags)
     new[argument] = ("attributes=", tags)
-    if display is None or None in display.keys:
+    later = {literal_key(file, key) for key, _ in added}
+    if display is None or None in display.keys or later & {"", "span.kind"}:
         if not change.unsafe:
             change.unsafe = (
                 "the tags hold only strings, numbers and booleans, and no `span.kind` or `error`"
             )
         return
+    _error_tag(change, (*zip(display.keys, display.values, strict=True), *added))
     kind = _dict_kind(change, display)
     if kind and len(display.keys) == 1 and _only_use(change.file, tags, display):
         new[argument] = (f"kind={kind}",)
@@ -200,29 +204,52 @@ def _tags(
             change.remove(change.file.statement(display))
     elif kind:
         extra.append((f"kind={kind}",))
-    rewrite_attributes(change, display)
+    rewrite_attributes(change, display, added)
+
+
+Item = tuple[ast.expr | None, ast.expr]  # key and value
+
+
+def _error_tag(change: Change, items: Iterable[Item]) -> None:
+    """A span that is begun as an error keeps the attribute, which Jaeger shows as before."""
+    for key, value in items:
+        if literal_key(change.file, key) != "error":
+            continue
+        if is_constant(value, bool, str):
+            change.advice = "`error` stays an attribute; where it has to be the status, set that."
+        elif not change.unsafe:
+            change.unsafe = "`error` may stay an attribute, and the status of the span unset"
 
 
 def dict_display(file: File, node: ast.expr) -> ast.Dict | None:
     """The dict literal a local name was bound to, where it is bound once and not changed."""
+    display, added = built_dict(file, node)
+    return None if added else display
+
+
+def built_dict(file: File, node: ast.expr) -> tuple[ast.Dict | None, list[Item]]:
+    """The dict literal a local name was bound to, once, and what `name[key] = value` adds to it.
+
+    None where it is changed in other ways.
+    """
     if not isinstance(node, ast.Name):
-        return None
+        return None, []
     function = file.function(node)
     bound = [one for one in file.bound.get(node.id, ()) if file.function(one) is function]
-    if len(bound) != 1:
-        return None
-    parent = file.parents[bound[0]]
+    parent = file.parents[bound[0]] if len(bound) == 1 else None
     if not (isinstance(parent, ast.Assign | ast.AnnAssign) and isinstance(parent.value, ast.Dict)):
-        return None
+        return None, []
+    added: list[Item] = []
     for use in file.uses(node.id, function):
-        if use is bound[0]:
-            continue
         around = file.parents[use]
         if isinstance(around, ast.Attribute):
-            return None
+            return None, []
         if isinstance(around, ast.Subscript) and not isinstance(around.ctx, ast.Load):
-            return None
-    return parent.value
+            statement = file.parents[around]
+            if not isinstance(statement, ast.Assign) or statement.targets != [around]:
+                return None, []
+            added.append((around.slice, statement.value))
+    return parent.value, added
 
 
 def _only_use(file: File, tags: ast.expr, display: ast.Dict) -> bool:
@@ -247,13 +274,13 @@ def _dict_kind(change: Change, display: ast.Dict) -> str:
     return ""
 
 
-def rewrite_attributes(change: Change, display: ast.Dict) -> None:
+def rewrite_attributes(change: Change, display: ast.Dict, added: Iterable[Item] = ()) -> None:
     """Make the values of a dict of tags or fields ones that OpenTelemetry keeps."""
     file = change.file
     if ("values", display) in file.memo:
         return
     file.memo["values", display] = True
-    for key, value in zip(display.keys, display.values, strict=True):
+    for key, value in (*zip(display.keys, display.values, strict=True), *added):
         text = literal_key(file, key)
         if text == "span.kind" or key is None:
             continue

@@ -1,0 +1,65 @@
+"""The tags of a start call: kind, values, and what is not known before it runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from codemods import Fate
+from tests.codemods.helpers import check_noop, run
+
+HEAD = """\
+import opentracing
+from opentracing.ext import tags
+
+tracer = opentracing.global_tracer()
+
+
+def f(value, flag):
+"""
+
+
+def rewritten(body: str, **options: bool) -> str:
+    source = HEAD + "".join(f"    {line}\n" for line in body.splitlines())
+    return run(source, **options).source.decode().partition("flag):\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("stored", "kept"),
+    [
+        ("rpc['a'] = value", "rpc['a'] = str(value)"),
+        ("rpc['a'] = 'b'", "rpc['a'] = 'b'"),
+        ("rpc[tags.HTTP_URL] = value", "rpc['http.url'] = str(value)"),
+        ("rpc['a'] = value, 1", "rpc['a'] = str((value, 1))"),
+        ("rpc['a'] = (value, 1)", "rpc['a'] = str((value, 1))"),
+        ("if flag: rpc['a'] = value", "if flag: rpc['a'] = str(value)"),
+    ],
+)
+def test_what_is_added_to_a_dict_of_tags_is_kept_from_being_dropped(stored: str, kept: str) -> None:
+    text = rewritten(f"rpc = {{'b': 1}}\n{stored}\ntracer.start_span('x', tags=rpc).finish()")
+    assert kept in text.replace('"http.url"', "'http.url'")
+    assert "attributes=rpc" in text
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "rpc[key()] = 1",
+        "rpc['span.kind'] = 'server'",
+        "rpc['a'] += 1",
+        "del rpc['a']",
+        "rpc.pop('a')",
+    ],
+)
+def test_a_dict_of_tags_that_changes_otherwise_is_held_back(changed: str) -> None:
+    check_noop(
+        "import opentracing\n\n\ndef f():\n    rpc = {'a': 1}\n"
+        f"    {changed}\n    opentracing.tracer.start_span('x', tags=rpc).finish()\n"
+    )
+
+
+@pytest.mark.parametrize(("value", "fate"), [("True", Fate.REWRITTEN), ("flag", Fate.HELD)])
+def test_an_error_tag_of_the_start_is_not_taken_for_a_status(value: str, fate: Fate) -> None:
+    body = f"    tracer.start_span('x', tags={{tags.ERROR: {value}}}).finish()\n"
+    start = next(f for f in run(HEAD + body).findings if f.construct.endswith("start_span"))
+    assert start.fate is fate
+    assert "status" in start.advice
