@@ -33,13 +33,14 @@ DROPPED = {
     "sampling_refresh_interval": "",
     "max_operations": "",
     "metrics": "",
-    "debug_id_header": "the debug id header is no longer read",
 }
 
-W3C_NOTE = (
-    "Spans now travel as `traceparent`: services that still speak `uber-trace-id` start new traces "
-    "until they are migrated too; `--propagation both` speaks both."
-)
+# The headers of Jaeger's own propagation, by the keys that rename them.
+HEADERS = {
+    "trace_id_header": "uber-trace-id",
+    "baggage_header_prefix": "uberctx-",
+    "debug_id_header": "jaeger-debug-id",
+}
 
 
 class BuiltAtRunTime(CannotRewrite):
@@ -60,6 +61,7 @@ class Plan:
     limits: Line = ()
     exporter: ast.expr | None = None
     b3: bool = False
+    headers: dict[str, ast.expr] = field(default_factory=dict)  # those that are renamed
     hands_on: bool = False  # nothing but the caller's context: no spans of its own
     notes: list[str] = field(default_factory=list)
 
@@ -67,6 +69,25 @@ class Plan:
         """State a precondition that is not proved."""
         if not self.change.unsafe:
             self.change.unsafe = precondition
+
+    def rename_header(self, key: str, value: ast.expr) -> None:
+        """Take a header's name, which only `--propagation both` keeps, for what it is."""
+        if literal_key(self.change.file, value) != HEADERS[key]:
+            self.headers[key] = value
+
+    @property
+    def propagation_note(self) -> str:
+        """What breaks for services that are not migrated yet."""
+        file = self.change.file
+        if self.b3 or file.options.propagation == "both":
+            return ""
+        header = HEADERS["trace_id_header"]
+        if (renamed := self.headers.get("trace_id_header")) is not None:
+            header = literal_key(file, renamed) or file.text(renamed)
+        return (
+            f"Spans now travel as `traceparent`: services that still speak `{header}` start new "
+            "traces until they are migrated too; `--propagation both` speaks both."
+        )
 
 
 def read_config(change: Change, call: ast.Call) -> Plan:
@@ -161,6 +182,8 @@ def _read(plan: Plan, key: str, value: ast.expr) -> None:
     reader = _READERS.get(key)
     if reader is not None:
         reader(plan, value)
+    elif key in HEADERS:
+        plan.rename_header(key, value)
     elif key in DROPPED:
         if DROPPED[key]:
             plan.notes.append(DROPPED[key])
@@ -216,11 +239,6 @@ def _read_propagation(plan: Plan, value: ast.expr) -> None:
         plan.b3 = True
     elif not is_none(value) and not (isinstance(value, ast.Constant) and value.value == "jaeger"):
         plan.doubt("the propagation is not `b3`")
-
-
-def _read_header(plan: Plan, value: ast.expr) -> None:
-    if literal_key(plan.change.file, value) not in ("uber-trace-id", "uberctx-"):
-        plan.doubt("no peer depends on the custom header name; it becomes `traceparent`")
 
 
 def _read_length(plan: Plan, value: ast.expr) -> None:
@@ -324,8 +342,6 @@ _READERS = {
     "reporter_queue_size": _read_queue,
     "reporter_flush_interval": _read_flush,
     "propagation": _read_propagation,
-    "trace_id_header": _read_header,
-    "baggage_header_prefix": _read_header,
     "max_tag_value_length": _read_length,
     "sampler": _read_sampler,
 }
@@ -339,7 +355,7 @@ def provider_lines(plan: Plan, name: str) -> list[Line]:
     change = plan.change
     if plan.hands_on:
         provider = change.use("opentelemetry.trace", "NoOpTracerProvider")
-        return [(f"{name} = {provider}()",), *propagator_lines(change, b3=plan.b3)]
+        return [(f"{name} = {provider}()",), *_propagator_lines(plan)]
     arguments: list[Line] = []
     if resource := _resource(plan):
         arguments.append(resource)
@@ -354,7 +370,7 @@ def provider_lines(plan: Plan, name: str) -> list[Line]:
         lines.append((f"{name}.add_span_processor({simple}(", plan.exporter, "))"))
     elif plan.exports:
         lines.append(_processor(plan, name))
-    lines.extend(propagator_lines(change, b3=plan.b3))
+    lines.extend(_propagator_lines(plan))
     return lines
 
 
@@ -366,7 +382,7 @@ def _resource(plan: Plan) -> Line:
     if plan.service is not None:
         parts.extend((f"{change.use(RESOURCES, 'SERVICE_NAME')}: ", plan.service))
         if may_be_none(change.file, plan.service):
-            plan.doubt("the service name is never None")
+            plan.notes.append("without a name jaeger-client raised; now it is `unknown_service`")
     if plan.tags is not None:
         comma = ", " if plan.service is not None else ""
         parts.extend((comma, *_entries_of(change, plan.tags)))
@@ -457,9 +473,10 @@ def _may_be_absent(file: File, host: ast.expr) -> bool:
     return may_be_none(file, host)
 
 
-def propagator_lines(change: Change, *, b3: bool) -> list[Line]:
+def _propagator_lines(plan: Plan) -> list[Line]:
     """The statement that sets the propagators, where the default will not do."""
-    if b3:
+    change = plan.change
+    if plan.b3:
         setter = change.use("opentelemetry.propagate", "set_global_textmap")
         return [(f"{setter}({change.use('opentelemetry.propagators.b3', 'B3MultiFormat')}())",)]
     if change.file.options.propagation != "both":
@@ -471,7 +488,11 @@ def propagator_lines(change: Change, *, b3: bool) -> list[Line]:
     )
     baggage = change.use("opentelemetry.baggage.propagation", "W3CBaggagePropagator")
     uber = change.use("shim.propagation", "UberTraceIdPropagator")
-    return [(f"{setter}(\n    {composite}(\n        [{w3c}(), {baggage}(), {uber}()]\n    )\n)",)]
+    renamed: list[Part] = []
+    for key, header in plan.headers.items():
+        renamed += (", " if renamed else "", f"{key}=", header)
+    head = f"{setter}(\n    {composite}(\n        [{w3c}(), {baggage}(), {uber}("
+    return [(head, *renamed, ")]\n    )\n)")]
 
 
 def becomes_global(file: File, call: ast.Call) -> bool:

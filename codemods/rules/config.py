@@ -9,7 +9,6 @@ from codemods.model import Safety
 from codemods.registry import define
 from codemods.scopes import holder, occurrences
 from codemods.setup import (
-    W3C_NOTE,
     BuiltAtRunTime,
     Plan,
     becomes_global,
@@ -34,7 +33,9 @@ is OpenTelemetry's default; without a sampler jaeger-client sampled 0.1 %, which
 `JAEGER_AGENT_HOST` and `JAEGER_TAGS`, which jaeger-client read by itself, are
 `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_RESOURCE_ATTRIBUTES` now. A configuration that only a run
 can tell goes to `shim.configure`, which speaks the same protocol, and sets provider and propagators
-where `initialize_tracer()` follows; then every branch that makes one does.
+where `initialize_tracer()` follows; then every branch that makes one does. Spans travel as
+`traceparent`; with `--propagation both` also as before, under the header names the configuration
+gives.
 """,
     examples=(
         (
@@ -199,7 +200,7 @@ def _given(call: ast.Call, index: int, name: str) -> ast.expr | None:
 def _finish(change: Change, plan: Plan) -> None:
     if plan.notes:
         change.message += "; " + "; ".join(plan.notes)
-    change.advice = "" if plan.b3 or change.file.options.propagation == "both" else W3C_NOTE
+    change.advice = plan.propagation_note
 
 
 def _target(statement: ast.stmt, call: ast.Call) -> ast.expr | None:

@@ -10,8 +10,8 @@ from codemods.registry import define
 from codemods.rules.config import only_use
 from codemods.rules.types import known_type
 from codemods.setup import (
+    HEADERS,
     SAMPLING,
-    W3C_NOTE,
     Plan,
     becomes_global,
     free_name,
@@ -68,7 +68,7 @@ tracer = provider.get_tracer(__name__)
 )
 _PARAMETERS = ("service_name", "reporter", "sampler", "metrics", "metrics_factory")
 _UNNEEDED = frozenset({"metrics", "metrics_factory", "generate_128bit_trace_id",
-                       "throttler", "max_traceback_length", "debug_id_header"})  # fmt: skip
+                       "throttler", "max_traceback_length"})  # fmt: skip
 
 
 _HANDED_ON = (
@@ -96,7 +96,9 @@ def tracer_class(site: Site) -> Change | Report | None:
     for name, value in arguments.items():
         _read(plan, name, value)
     if plan.hands_on:
-        change.advice = _HANDED_ON + (_HANDED_ON_B3 if plan.b3 else W3C_NOTE)
+        change.advice = _HANDED_ON + (_HANDED_ON_B3 if plan.b3 else plan.propagation_note)
+    elif plan.exports and plan.exporter is None:
+        change.advice = plan.propagation_note
     statement = site.statement
     if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.Return) or (
         statement.value is not call
@@ -168,6 +170,8 @@ def _read(plan: Plan, name: str, value: ast.expr) -> None:
         plan.b3 = True
     elif name == "tags":
         plan.tags = value
+    elif name in HEADERS:
+        plan.rename_header(name, value)
     elif name == "scope_manager" and symbol:
         return
     elif name not in _UNNEEDED:

@@ -328,3 +328,26 @@ tracer = Config(config=SETTINGS, service_name="x").initialize_tracer()
     text = run(before).source.decode()
     assert "SETTINGS = {" in text
     assert "TracerProvider(" in text
+
+
+HEADERS = """\
+from jaeger_client import Config
+
+tracer = Config(
+    {"sampler": {"type": "const", "param": 1}, "trace_id_header": HEADER, "debug_id_header": "d"},
+    service_name="a",
+).initialize_tracer()
+"""
+
+
+def test_both_propagations_keep_the_headers_of_the_configuration() -> None:
+    source = run(HEADERS, propagation="both").source.decode()
+    assert 'UberTraceIdPropagator(trace_id_header=HEADER, debug_id_header="d")' in source
+
+
+@pytest.mark.parametrize(("header", "named"), [("'x-id'", "x-id"), ("HEADER", "HEADER")])
+def test_a_header_that_is_given_up_is_named(header: str, named: str) -> None:
+    result = run(HEADERS.replace("HEADER", header))
+    assert "UberTraceIdPropagator" not in result.source.decode()
+    advice = " ".join(finding.advice for finding in result.findings)
+    assert f"services that still speak `{named}` start new traces" in advice
