@@ -138,10 +138,11 @@ def tested(site: Site) -> Change:
         )
     change = site.change("asks whether a parent was found")
     trace = change.use("opentelemetry", "trace")
-    valid = (f"{trace}.get_current_span(", node, ").get_span_context().is_valid")
+    # `is_valid` would take the span that is current here for one that was extracted.
+    found = (f"{trace}.get_current_span(", node, ").get_span_context().is_remote")
     if isinstance(parent, ast.Compare):
         absent = isinstance(parent.ops[0], ast.Is | ast.Eq)
-        return change.replace(parent, "not " if absent else "", *valid)
+        return change.replace(parent, "not " if absent else "", *found)
     if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):
         raise CannotRewrite("`or` gives the other value only if nothing was extracted")
-    return change.replace(node, *valid)
+    return change.replace(node, *found)

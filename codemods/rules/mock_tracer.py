@@ -20,7 +20,7 @@ A test that asks a `MockTracer` for its finished spans asks an `InMemorySpanExpo
 exporter gets a name like the tracer's (`self.tracer` has `self.exporter`). The provider stays the
 test's own, since a process can set its global provider only once: a MockTracer that becomes the
 global tracer is reported. So is one whose exporter would be out of reach, because a function or
-fixture returns the tracer.
+fixture returns the tracer. One that is made as an argument, so that nobody can ask it, gets none.
 """,
     examples=(
         (
@@ -73,6 +73,11 @@ def constructor(site: Site) -> Change | Report:
     statement = site.statement
     if site.call is None:
         raise CannotRewrite("the class is passed on or derived from")
+    if _is_given_away(site.file, site.call):
+        change = site.change("a provider of its own; nobody here asks the tracer for spans")
+        return change.replace(
+            site.call, change.use(SPANS, "TracerProvider"), "().get_tracer(__name__)"
+        )
     if not isinstance(statement, ast.Assign) or statement.value is not site.call:
         return _FIXTURE
     if len(statement.targets) != 1:
@@ -96,6 +101,21 @@ def constructor(site: Site) -> Change | Report:
         f"provider = {provider}()",
         f"provider.add_span_processor({simple}({exporter}))",
         (target, " = provider.get_tracer(__name__)"),
+    )
+
+
+def _is_given_away(file: File, made: ast.Call) -> bool:
+    """Whether a tracer goes to a call and nowhere else: none of a patch or a legacy call."""
+    around = file.parents[made]
+    if isinstance(around, ast.keyword):
+        around = file.parents[around]
+    return (
+        isinstance(around, ast.Call)
+        and isinstance(file.parents[around], ast.Expr)
+        and around.func is not made
+        and not file.symbol(around.func)
+        and around.func not in file.flow.members
+        and "patch" not in file.text(around.func)
     )
 
 

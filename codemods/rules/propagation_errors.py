@@ -16,8 +16,8 @@ rule = define(
     safety=Safety.SAFE,
     explanation="""\
 `propagate.extract` and `propagate.inject` never raise, so a `try` around them that catches only
-their exceptions goes. Where more stands inside it, the handler stays as dead code until someone
-looks (`--unsafe` lets it catch ValueError).
+their exceptions goes. Where more stands inside it, the handler stays as dead code (`except ():`)
+until someone deletes it.
 """,
     examples=(
         (
@@ -83,9 +83,9 @@ def propagation_error(site: Site) -> Change | Report:
     )
     if simple and not statement.finalbody and not statement.orelse:
         return change.replace_statement(statement, *statement.body)
-    change.unsafe = "nothing else in the `try` raises ValueError"
+    change.advice = "Delete the handler, which catches nothing any more, and its `try`."
     assert handler.type is not None
-    return change.replace(handler.type, "ValueError")
+    return change.replace(handler.type, "()")
 
 
 def _handler(site: Site) -> ast.ExceptHandler | None:

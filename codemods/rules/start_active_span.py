@@ -9,6 +9,7 @@ from codemods.model import Safety
 from codemods.registry import define
 from codemods.scopes import entries, is_closed, is_entered_at_once, is_stacked, variable
 from codemods.site import CannotRewrite, Change, File, Report, Site, is_constant
+from codemods.source import Span
 from codemods.starting import rewrite_start
 
 rule = define(
@@ -21,8 +22,9 @@ rule = define(
 OpenTelemetry, so `scope` is renamed and `scope.span` becomes the span. `child_of` and `references`
 become `context` and `links`, `tags` become `attributes` and `kind`, seconds become nanoseconds.
 A scope that is opened and closed by hand becomes a span and a context token; one that is entered
-later, or returned for the caller to enter, a span and `trace.use_span`. One that is passed on to
-where its closing cannot be followed is reported.
+later, or returned for the caller to enter, a span and `trace.use_span`. One that nothing keeps
+stays current for good, as it did. One that is passed on to where its closing cannot be followed is
+reported.
 """,
     examples=(
         (
@@ -67,7 +69,7 @@ def start_active_span(site: Site) -> Change | Report:
     if isinstance(parent, ast.Assign | ast.AnnAssign) and len(_targets(parent)) == 1:
         return _by_hand(site, change, call, parent)
     if isinstance(parent, ast.Expr):
-        raise CannotRewrite("the scope is thrown away, so nothing ever closes it")
+        return _thrown_away(site, change, call)
     if not _is_entered(site.file, call):
         return _KEPT
     _as_manager(site, change)
@@ -181,6 +183,20 @@ def _by_hand(
     return change
 
 
+def _thrown_away(site: Site, change: Change, call: ast.Call) -> Change:
+    """`tracer.start_active_span(...)` for a statement: the scope is never closed."""
+    assert isinstance(site.node, ast.Attribute)
+    rename_member(change, site.node, "start_span")
+    if (close := rewrite_start(site, change).get("finish_on_close")) is not None:
+        rewrite_arguments(change, call, {argument_of(call, close): None})
+    trace, context = change.use("opentelemetry", "trace"), change.use("opentelemetry", "context")
+    start, end = site.file.span(call)
+    change.replace(Span(start, start), f"{context}.attach({trace}.set_span_in_context(")
+    change.replace(Span(end, end), "))")
+    change.message, change.advice = _LEAKED, _CLOSE
+    return change
+
+
 def _leaked(site: Site, change: Change, call: ast.Call, parent: ast.Attribute) -> Change:
     """`span = tracer.start_active_span(...).span`: the scope is never closed."""
     file = site.file
@@ -195,8 +211,6 @@ def _leaked(site: Site, change: Change, call: ast.Call, parent: ast.Attribute) -
     rename_member(change, site.node, "start_span")
     rewrite_start(site, change)
     end = file.span(parent).end
-    from codemods.source import Span
-
     change.replace(Span(file.span(call).end, end))
     trace, context = change.use("opentelemetry", "trace"), change.use("opentelemetry", "context")
     name = file.text(statement.targets[0])

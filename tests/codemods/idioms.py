@@ -75,7 +75,7 @@ IDIOMS = (
         t = Config(config={"sampler": {"type": "const", "param": 1}, "propagation": "b3"},
             service_name="x").initialize_tracer()
         """, "B3MultiFormat"),
-    Idiom("I-10", "custom trace_id_header", "held", CONFIG + """\
+    Idiom("I-10", "custom trace_id_header", "rewritten", CONFIG + """\
         t = Config(config={"sampler": {"type": "const", "param": 1}, "trace_id_header": "my-id"},
             service_name="x").initialize_tracer()
         """, "TracerProvider("),
@@ -294,7 +294,7 @@ IDIOMS = (
             if ctx is None:
                 return tracer.start_span("root")
             return tracer.start_span("child", child_of=ctx)
-        """, "get_span_context().is_valid"),
+        """, "get_span_context().is_remote"),
     Idiom("I-54", "TEXT_MAP in messages", "rewritten", TRACER + """\
         def f(message):
             ctx = tracer.extract(opentracing.Format.TEXT_MAP, message)

@@ -284,6 +284,37 @@ PROGRAMS = {
         with started("received", tracer.extract(Format.HTTP_HEADERS, carrier)):
             pass
         """,
+    "a scope that nothing keeps": """\
+        def before_request():
+            tracer.start_active_span("request", tags={"a": 1})
+        def after_request():
+            tracer.start_span("inner").finish()
+            tracer.active_span.finish()
+        before_request()
+        after_request()
+        """,
+    "tags that are added to a dict": """\
+        def handle(path, agent):
+            rpc = {"span.kind": "server"}
+            rpc["path"] = path
+            rpc["agents"] = agent, "x"
+            if agent is None:
+                rpc["unknown"] = True
+            tracer.start_span("request", tags=rpc).finish()
+        handle("/a", None)
+        """,
+    "a test for a parent while a span is active": """\
+        def handle(name, headers):
+            parent = tracer.extract(Format.HTTP_HEADERS, headers)
+            if parent is None:
+                name += " (none)"
+            tracer.start_span(name, child_of=parent).finish()
+        with tracer.start_active_span("outer") as scope:
+            headers = {}
+            tracer.inject(scope.span, Format.HTTP_HEADERS, headers)
+            handle("first", {})
+            handle("second", headers)
+        """,
     "a scope entered and left by its methods": """\
         def run():
             scope = tracer.start_active_span("manual")

@@ -17,13 +17,23 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
     "body",
     [
         "def tracer():\n    return MockTracer()\n",
-        "run(MockTracer())\n",
+        "tracer = chosen(MockTracer())\n",
+        "patch('app.tracer', MockTracer())\n",
         "class Mine(MockTracer):\n    pass\n",
         "import opentracing\n\nopentracing.tracer = MockTracer()\n",
     ],
 )
 def test_a_tracer_whose_exporter_is_out_of_reach_is_reported(body: str) -> None:
     check_noop(f"from opentracing.mocktracer import MockTracer\n\n{body}")
+
+
+def test_one_that_is_only_given_to_a_call_needs_no_exporter() -> None:
+    check(
+        "from opentracing.mocktracer import MockTracer\n\n"
+        "app.add_middleware(Tracing, tracer=MockTracer())\n",
+        "from opentelemetry.sdk.trace import TracerProvider\n\n"
+        "app.add_middleware(Tracing, tracer=TracerProvider().get_tracer(__name__))\n",
+    )
 
 
 def test_on_self_in_a_test_case() -> None:

@@ -111,7 +111,7 @@ def test_a_parent_that_is_extracted_or_the_active_span_is_told_apart_when_it_run
 
         def receive(headers):
             parent = propagate.extract(headers, context=context.get_current())
-            if not trace.get_current_span(parent).get_span_context().is_valid:
+            if not trace.get_current_span(parent).get_span_context().is_remote:
                 parent = trace.get_current_span()
             return tracer.start_span("received", context={SPAN})
         """,
