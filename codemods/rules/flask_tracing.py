@@ -27,10 +27,10 @@ rule = define(
 `FlaskTracing(tracer, True, app)` traces every request, and so does `FlaskInstrumentor`. The span is
 called `GET /route` instead of by the endpoint's name, and takes its attributes from OpenTelemetry's
 conventions. `@tracing.trace()` on a view goes, `tracing.get_span()` is the current span. Request
-attributes that were listed need a `request_hook` (held back, `--unsafe` leaves them out); a
-`FlaskTracing` that traces only decorated views, and `start_span_cb`, are reported. One that is
-passed on stays as a `FlaskInstrumentor`; where it does not go to a function of the project, whose
-uses of it are rewritten too, that needs `--unsafe`.
+attributes that were listed are set by a `request_hook`. A `FlaskTracing` that traces only decorated
+views, and `start_span_cb`, are reported. One that is passed on stays as a `FlaskInstrumentor`;
+where it does not go to a function of the project, whose uses of it are rewritten too, that needs
+`--unsafe`.
 """,
     examples=(
         (
@@ -97,8 +97,7 @@ def constructor(site: Site) -> Change | Report:
         raise CannotRewrite("start_span_cb has to become a request_hook(span, environ)")
     statement = call_statement(site)
     change = site.change("instruments the app", advice=install("flask"))
-    if not is_empty(arguments.get("traced_attributes")):
-        change.unsafe = "the request attributes listed are not needed on the span"
+    hook = _request_hook(change, arguments.get("traced_attributes"))
     before = kept_calls(site, arguments.get("tracer"))
     if isinstance(arguments.get("tracer"), ast.Lambda) or _is_function(site, arguments):
         change.unsafe = "the tracer may be set up when the module is loaded"
@@ -106,13 +105,26 @@ def constructor(site: Site) -> Change | Report:
     kept = _depend_on_uses(site, change, statement)
     lines: list[tuple[Part, ...]]
     if kept is None:
-        lines = [(f"{instrumentor(change, 'flask')}.instrument_app(", app, ")")]
+        lines = [(f"{instrumentor(change, 'flask')}.instrument_app(", app, *hook, ")")]
     else:
         lines = [
             (kept, f" = {instrumentor(change, 'flask')}"),
-            (site.file.text(kept), ".instrument_app(", app, ")"),
+            (site.file.text(kept), ".instrument_app(", app, *hook, ")"),
         ]
     return change.replace_statement(statement, *before, *lines)
+
+
+def _request_hook(change: Change, names: ast.expr | None) -> tuple[Part, ...]:
+    """The request's attributes that were listed go on the span, as text where there is any."""
+    if names is None or is_empty(names):
+        return ()
+    request = change.use("flask", "request")
+    return (
+        ", request_hook=lambda span, environ: span.set_attributes("
+        f"{{name: str(getattr({request}, name)) for name in ",
+        names,
+        f' if getattr({request}, name, "") not in ("", b"")}})',
+    )
 
 
 def _is_function(site: Site, arguments: dict[str, ast.expr]) -> bool:

@@ -7,7 +7,7 @@ import ast
 from codemods.emit import literal_key
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.site import CannotRewrite, Change, Site
+from codemods.site import CannotRewrite, Change, File, Site
 
 rule = define(
     code="JO702",
@@ -16,10 +16,11 @@ rule = define(
     safety=Safety.SAFE,
     explanation="""\
 `span.tags` is `span.attributes`, `span.logs` is `span.events`, and `logs[0].key_values` is
-`events[0].attributes`; the value of `event` is the event's name. The tag `error` is the status now,
-and `span.kind` the kind. Times are integer nanoseconds. That holds for the spans that a provider of
-the SDK recorded; of a span that the test did not get from its finished spans it is not proved, and
-the change needs `--unsafe`.
+`events[0].attributes`; the value of `event` is the event's name, so all values are
+`{"event": e.name, **e.attributes}` (a log without `event` is named `log`). The tag `error` is the
+status now, and `span.kind` the kind. Times are integer nanoseconds. That holds for the spans that a
+provider of the SDK recorded; of a span that the test did not get from its finished spans it is not
+proved, and the change needs `--unsafe`.
 """,
     examples=(
         (
@@ -89,23 +90,82 @@ def tags(site: Site) -> Change:
 
 @rule.member("span", "logs")
 def logs(site: Site) -> Change:
-    """`logs[i].key_values["event"]`, `logs[i].key_values`, `len(logs)`."""
+    """`logs[i].key_values["event"]`, `for log in logs`, `len(logs)`: wherever the entries go."""
     change = _change(site, "the span's events")
     assert site.owner is not None
-    item = _subscript(site, site.node)
-    if item is None:
-        parent = site.file.parents[site.node]
-        if isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "len":
-            return change.replace(site.node, site.owner, ".events")
-        raise CannotRewrite("its entries are read elsewhere: an event has .name and .attributes")
-    values = site.file.parents[item]
-    if not isinstance(values, ast.Attribute) or values.attr != "key_values":
-        raise CannotRewrite("an event has .name, .attributes and .timestamp in nanoseconds")
-    event: tuple[ast.expr | str, ...] = (site.owner, ".events[", item.slice, "]")
-    field = _subscript(site, values)
-    if field is not None and literal_key(site.file, field.slice) == "event":
-        return change.replace(field, *event, ".name")
-    return change.replace(values, *event, ".attributes")
+    assert isinstance(site.node, ast.expr)
+    change.replace(site.node, site.owner, ".events")
+    _follow_list(change, site.node)
+    return change
+
+
+def _follow_list(change: Change, node: ast.expr) -> None:
+    parent = change.file.parents[node]
+    match parent:
+        case ast.Subscript(slice=ast.Slice()):
+            _follow_list(change, parent)
+        case ast.Subscript() if parent.value is node:
+            _follow_entry(change, parent)
+        case ast.Assign(targets=[ast.Name() as name]):
+            for use in _uses(change.file, name):
+                _follow_list(change, use)
+        case ast.For(target=ast.Name() as name) | ast.comprehension(target=ast.Name() as name):
+            for use in _uses(change.file, name):
+                _follow_entry(change, use)
+        case ast.Call(func=ast.Name(id="len")):
+            pass
+        case _:
+            raise CannotRewrite(_ENTRIES)
+
+
+def _follow_entry(change: Change, node: ast.expr) -> None:
+    parent = change.file.parents[node]
+    match parent:
+        case ast.Assign(targets=[ast.Name() as name]):
+            for use in _uses(change.file, name):
+                _follow_entry(change, use)
+        case ast.Attribute(attr="timestamp"):
+            change.replace(parent, "(", node, ".timestamp / 1e9)")
+        case ast.Attribute(attr="key_values"):
+            _key_values(change, node, parent)
+        case _:
+            raise CannotRewrite(_ENTRIES)
+
+
+_ENTRIES = (
+    "its entries go elsewhere: an event has .name, .attributes, and .timestamp in nanoseconds"
+)
+
+
+def _uses(file: File, name: ast.Name) -> list[ast.Name]:
+    """Where a name that is bound once is read."""
+    function = file.function(name)
+    if [one for one in file.bound[name.id] if file.function(one) is function] != [name]:
+        raise CannotRewrite(f"`{name.id}` holds other things too")
+    return [use for use in file.uses(name.id, function) if use is not name]
+
+
+def _key_values(change: Change, entry: ast.expr, values: ast.Attribute) -> None:
+    """The fields of a log: attributes, but for `event`, which is the event's name."""
+    file = change.file
+    parent = file.parents[values]
+    if isinstance(parent, ast.Subscript) and parent.value is values:
+        if literal_key(file, parent.slice) == "event":
+            change.replace(parent, entry, ".name")
+        else:
+            change.replace(values, entry, ".attributes")
+    elif isinstance(parent, ast.Compare) and not _compares_event(file, parent):
+        change.replace(values, entry, ".attributes")
+    else:
+        change.replace(values, '{"event": ', entry, ".name, **", entry, ".attributes}")
+
+
+def _compares_event(file: File, node: ast.Compare) -> bool:
+    """Whether what is compared with a dict may have the key `event`."""
+    sides = (node.left, *node.comparators)
+    displays = [side for side in sides if isinstance(side, ast.Dict)]
+    keys = [literal_key(file, key) for display in displays for key in display.keys]
+    return not displays or "event" in keys or "" in keys
 
 
 @rule.member("span", "start_time", "finish_time", "end_time")

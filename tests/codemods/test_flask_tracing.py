@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from tests.codemods.helpers import check, check_noop, left
+from tests.codemods.helpers import check, check_noop, run
 
 HEAD = """\
 from flask import Flask
@@ -77,10 +80,43 @@ def test_a_function_that_makes_the_tracer_later_needs_unsafe(tracer: str) -> Non
     )
 
 
-def test_listed_request_attributes_need_unsafe() -> None:
-    before = f"{HEAD}\nFlaskTracing(tracer, True, app, ['url', 'method'])\n"
-    assert len(left(check_noop(before))) == 2
-    check(before, f"{AFTER}\nFlaskInstrumentor().instrument_app(app)\n", unsafe=True)
+LISTED = """\
+import opentracing
+from flask import Flask
+from flask_opentracing import FlaskTracing
+
+app = Flask("shop")
+FlaskTracing(opentracing.tracer, True, app, ["method", "missing", "data", "url_rule"])
+
+
+@app.route("/<name>")
+def index(name):
+    return name
+"""
+SEEN = """\
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+exporter = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+"""
+ASKED = """\
+app.test_client().get("/a")
+(span,) = exporter.get_finished_spans()
+print(*(f"{key}={span.attributes.get(key)}" for key in ("method", "missing", "data", "url_rule")))
+"""
+
+
+def test_listed_request_attributes_are_set_by_a_hook() -> None:
+    program = f"{SEEN}{run(LISTED).source.decode()}{ASKED}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "method=GET missing=None data=None url_rule=/<name>\n", done.stderr
 
 
 def test_kept_on_self() -> None:

@@ -24,14 +24,22 @@ span = tracer.finished_spans()[0]
         ("span.tags[tags.SPAN_KIND]", "span.kind.name.lower()"),
         ("span.operation_name", "span.name"),
         ("len(span.logs)", "len(span.events)"),
-        ("span.logs[0].key_values", "span.events[0].attributes"),
+        ("span.logs[0].key_values['a']", "span.events[0].attributes['a']"),
+        ("span.logs[0].key_values == {'a': 1}", "span.events[0].attributes == {'a': 1}"),
+        (
+            "span.logs[0].key_values == {'event': 'b'}",
+            "{\"event\": span.events[0].name, **span.events[0].attributes} == {'event': 'b'}",
+        ),
+        ("[e.key_values['a'] for e in span.logs]", "[e.attributes['a'] for e in span.events]"),
+        ("[e.timestamp for e in span.logs[1:]]", "[(e.timestamp / 1e9) for e in span.events[1:]]"),
         ("span.logs[i].key_values['event']", "span.events[i].name"),
         ("span.start_time", "(span.start_time / 1e9)"),
         ("span.finish_time", "(span.end_time / 1e9)"),
         ("span.finished", "(span.end_time is not None)"),
         ("span.context.trace_id", "span.get_span_context().trace_id"),
         ("span.parent_id", "(span.parent.span_id if span.parent else None)"),
-        ("span.logs[0].timestamp", "span.logs[0].timestamp"),
+        ("span.logs[0].timestamp", "(span.events[0].timestamp / 1e9)"),
+        ("str(span.logs)", "str(span.logs)"),
     ],
 )
 def test_reading(before: str, after: str) -> None:
@@ -45,3 +53,23 @@ def test_a_span_from_elsewhere_needs_unsafe() -> None:
     )
     assert "span.tags" in run(source).source.decode()
     assert "span.attributes" in run(source, unsafe=True).source.decode()
+
+
+def test_logs_are_followed_through_names() -> None:
+    body = """\
+logs = span.logs
+assert len(logs) == 2
+first = logs[0]
+print(first.key_values["event"], first.key_values)
+for log in logs:
+    print(log.timestamp)
+"""
+    after = """\
+logs = span.events
+assert len(logs) == 2
+first = logs[0]
+print(first.name, {"event": first.name, **first.attributes})
+for log in logs:
+    print((log.timestamp / 1e9))
+"""
+    assert run(HEAD + body).source.decode().endswith(after)
