@@ -2,6 +2,7 @@
 
 Otherwise a start call that is left would get its span's `set_tag` rewritten, and fail. What makes a
 tracer waits for the calls on it too: a start call that is left would meet OpenTelemetry's tracer.
+What makes a span waits for what the same function does with it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from codemods.model import Fact, Fate
 from codemods.site import File, Site
 
 _FOLLOWED = frozenset({"tracer", "span", "scope", "span_context"})
+_SET_UP = frozenset({"tracer", "config"})
 _WORDS = {"span_context": "context", "config": "configuration"}
 
 Left = Mapping[str, Fate]  # the makers that stay legacy, by their names in `Fact.made`
@@ -40,25 +42,32 @@ def also_passed(site: Site, left: Left) -> list[tuple[str, str]]:
     ]
 
 
-def at_once(site: Site) -> Iterator[ast.expr]:
-    """The names and functions of calls whose result a site works on where it is made."""
-    owner = () if site.owner is None else (site.owner,)
-    for node in (*owner, *_arguments(site)):
-        yield node.func if isinstance(node, ast.Call) else node
-
-
 def called(site: Site) -> frozenset[str]:
-    """The makers of the tracer or configuration of which a site wants OpenTracing's own."""
-    owner = site.file.flow.kinds.get(site.owner) if site.owner is not None else None
-    if owner is None or owner.kind not in ("tracer", "config"):
-        return frozenset()
-    is_own = site.call is not None or owner.kind == "config" or _gives(owner, site)
-    return owner.made if is_own else frozenset()
+    """The makers of what a site works on, and wants as OpenTracing made it.
+
+    Of spans and the like those in the same function: elsewhere they may be meant for others too.
+    """
+    wanted = [
+        fact
+        for fact in _operands(site)
+        if fact.kind in _FOLLOWED | _SET_UP and (site.call is not None or _gives(fact, site))
+    ]
+    return frozenset(
+        maker
+        for fact in wanted
+        for maker in fact.made
+        if fact.kind in _SET_UP or _is_near(site, maker)
+    )
 
 
-def _gives(owner: Fact, site: Site) -> bool:
-    """Whether an attribute is a span or the like, and not plain data."""
-    return bool(legacy.ATTRIBUTES.get((owner.kind, site.member)))
+def _gives(fact: Fact, site: Site) -> bool:
+    """Whether an attribute is more than plain data of a tracer."""
+    return fact.kind != "tracer" or bool(legacy.ATTRIBUTES.get((fact.kind, site.member)))
+
+
+def _is_near(site: Site, maker: str) -> bool:
+    node = site.file.flow.makers.get(maker)
+    return node is not None and site.file.function(node) is site.file.function(site.node)
 
 
 def place(maker: str, module: str) -> str:
@@ -72,25 +81,21 @@ def _operands(site: Site) -> Iterator[Fact]:
     kinds = site.file.flow.kinds
     if site.owner is not None and (owner := kinds.get(site.owner)) is not None:
         yield owner
-    for node in _arguments(site):
-        yield kinds[node]
-
-
-def _arguments(site: Site) -> Iterator[ast.expr]:
-    """The spans and the like that a site is called with."""
     if site.call is not None:
-        for argument in (*site.call.args, *(keyword.value for keyword in site.call.keywords)):
-            yield from _followed(site.file, argument)
+        for argument in site.call.args:
+            yield from _passed(site.file, argument)
+        for keyword in site.call.keywords:
+            yield from _passed(site.file, keyword.value)
 
 
-def _followed(file: File, node: ast.expr) -> Iterator[ast.expr]:
+def _passed(file: File, node: ast.expr) -> Iterator[Fact]:
     """The spans and the like in an argument, also as `[child_of(span)]`."""
     fact = file.flow.kinds.get(node)
     if fact is not None and fact.kind in _FOLLOWED:
-        yield node
+        yield fact
     elif isinstance(node, ast.List | ast.Tuple):
         for element in node.elts:
-            yield from _followed(file, element)
+            yield from _passed(file, element)
     elif isinstance(node, ast.Call) and file.kind(node) == "reference":
         for argument in node.args:
-            yield from _followed(file, argument)
+            yield from _passed(file, argument)

@@ -65,17 +65,14 @@ class _Calls:
 def _calls(file: File, decided: list[Decision], elsewhere: Stays) -> dict[ast.AST, _Calls]:
     """The calls of a tracer, by the node that makes it here, but for rules not selected.
 
-    Of anything else only what works on it where it is made: `scope_manager.active.close()`. What
-    stays elsewhere is the user's to rewrite with `unsafe`.
+    What stays elsewhere is the user's to rewrite with `unsafe`.
     """
     makers = file.flow.makers
     calls: dict[ast.AST, _Calls] = {}
     for one in decided:
-        if not is_selected(one.code, file.options):
-            continue
-        made = {makers[maker] for maker in origins.called(one.site) if maker in makers}
-        for node in made.union(origins.at_once(one.site)):
-            calls.setdefault(node, _Calls()).here.append(one)
+        for maker in origins.called(one.site) if is_selected(one.code, file.options) else ():
+            if maker in makers:
+                calls.setdefault(makers[maker], _Calls()).here.append(one)
     for maker, where in elsewhere.called.items() if not file.options.unsafe else ():
         if maker in makers:
             calls.setdefault(makers[maker], _Calls()).elsewhere.append(where)

@@ -46,11 +46,6 @@ _RECIPES = {
         "Call provider.add_span_processor() once for each.",
     ),
     "jaeger_client.reporter.*": ("a reporter of Jaeger's client", _PROCESSOR),
-    "jaeger_client.codecs.span_context_to_string": (
-        "the text of uber-trace-id made by hand",
-        "trace.format_trace_id(ctx.trace_id) and trace.format_span_id(ctx.span_id), or inject into "
-        "a dict with the propagator the reader expects.",
-    ),
     "jaeger_client.codecs.*": (
         "a codec of Jaeger's client",
         "Set a propagator with propagate.set_global_textmap(): B3MultiFormat, or the one for "

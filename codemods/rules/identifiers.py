@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
-from codemods.emit import rename_member, span_context_of
+from codemods.emit import is_none, rename_member, span_context_of
 from codemods.kinds import MIXTURES
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.site import CannotRewrite, Change, Report, Site
+from codemods.site import CannotRewrite, Change, Report, Site, tight
 
 rule = define(
     code="JO504",
@@ -19,7 +19,8 @@ rule = define(
     explanation="""\
 `span.context` becomes `span.get_span_context()`; `trace_id` and `span_id` are integers as before,
 but trace ids have 128 bits: whoever formats them gets up to 32 digits instead of 16.
-`trace.format_trace_id()` writes all 32.
+`trace.format_trace_id()` writes all 32. `span_context_to_string` becomes the text it gave, with 0
+for a parent's id that only the legacy context knew.
 """,
     examples=(
         (
@@ -91,6 +92,26 @@ def flags(site: Site) -> Change:
     assert site.owner is not None
     change = site.change("reads the trace flags")
     return change.replace(site.node, *_span_context(site, change), ".trace_flags")
+
+
+@rule.symbol("jaeger_client.codecs.span_context_to_string")
+def written_as_header(site: Site) -> Change:
+    """The text of `uber-trace-id`; its parent's id is deprecated, and read by nobody."""
+    parts = ("trace_id", "span_id", "parent_id", "flags")
+    values = site.arguments(*parts)
+    if site.call is None or values.keys() != {*parts}:
+        raise CannotRewrite("it wants four numbers")
+    trace_id, span_id, parent, flags = (values[part] for part in parts)
+    members = site.file.flow.members
+    if any(isinstance(one, ast.Attribute) and one not in members for one in values.values()):
+        raise CannotRewrite("it is not known what its numbers are read of")
+    change = site.change("the text of `uber-trace-id`", advice=_WIDER)
+    change.depends_on(trace_id, span_id, flags)
+    lost = is_none(parent) or parent in members
+    number: tuple[Part, ...] = ("0",) if lost else ("(", parent, ") or 0")
+    text = '"{:x}:{:x}:{:x}:{:x}".format('
+    shown = (trace_id, ", ", span_id, ", ", *number, ", ", *tight(site.file, flags), " & 1)")
+    return change.replace(site.call, text, *shown)
 
 
 @rule.member("span", "is_sampled")

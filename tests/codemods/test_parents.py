@@ -150,4 +150,4 @@ def test_a_test_of_what_may_be_a_span_or_a_context_is_reported() -> None:
         "        parent = opentracing.tracer.extract('text_map', headers)\n"
         "    return parent is None\n",
     )
-    assert left(result) == ["8: opentracing.SpanContext (tested)"]
+    assert "8: opentracing.SpanContext (tested)" in left(result)
