@@ -23,13 +23,15 @@ class Variable:
     """A local variable or attribute that holds a scope.
 
     `name` is what holds the span afterwards; `token` what holds the context token, "" where the
-    scope is entered by `with`; `values` the expressions bound to it.
+    scope is entered by `with`; `values` the expressions bound to it. `elsewhere` are the uses of
+    other variables that hold the same scope.
     """
 
     name: str
     values: list[ast.expr] = field(default_factory=list)
     uses: list[ast.expr] = field(default_factory=list)
     token: str = ""
+    elsewhere: list[ast.expr] = field(default_factory=list)
 
     @property
     def is_manual(self) -> bool:
@@ -132,7 +134,80 @@ def _variables(file: File) -> dict[ast.AST, Variable]:
             group.token = f"{group.name}_token"
         for node in nodes:
             table[node] = group
+    for group in groups.values():
+        if isinstance(group.uses[0], ast.Attribute):
+            _link(file, table, group)
     return table
+
+
+def _link(file: File, table: dict[ast.AST, Variable], kept: Variable) -> None:
+    """A scope kept on an object: the names it comes from, and is read into, hold it too.
+
+    `request.scope = scope` where it is opened, `scope = getattr(request, "scope", None)` where it
+    is closed. The token is kept beside it on the object.
+    """
+    sources = [table[value] for value in kept.values if value in table]
+    stored = [value for value in kept.values if value not in table and not is_none(value)]
+    opened = [v for one in sources for v in one.values if not is_none(v)] + stored
+    reads = [use for use in kept.uses if isinstance(getattr(use, "ctx", None), ast.Load)]
+    asked = _asked(file, kept)
+    readers = [
+        table[name] for read in (*reads, *asked) if (name := _read_into(file, read)) in table
+    ]
+    if not (sources or readers) or not opened or not all(map(_opens, opened)):
+        return
+    linked = [kept, *sources, *readers]
+    values = {id(value) for value in (*kept.values, *reads, *asked)}
+    if (
+        any(_read_into(file, call) is None for call in asked)
+        or any(id(v) not in values and not is_none(v) for one in readers for v in one.values)
+        or any(_is_shared(file, one, values) or entries(file, one) for one in linked)
+        or not any(is_closed(file, one) for one in linked)
+        or not _is_lasting(file, kept.uses[0], sources)
+    ):
+        return
+    uses = [use for one in linked for use in one.uses]
+    for one in linked:
+        one.values, one.token = opened, f"{kept.name}_token"
+        one.elsewhere = [use for use in uses if use not in one.uses]
+
+
+def _asked(file: File, kept: Variable) -> list[ast.expr]:
+    """`getattr(request, "scope", None)`"""
+    first = kept.uses[0]
+    assert isinstance(first, ast.Attribute)
+    assert isinstance(first.value, ast.Name)
+    return [
+        node
+        for node in file.nodes
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") == "getattr"
+        and [getattr(arg, "id", getattr(arg, "value", None)) for arg in node.args[:2]]
+        == [first.value.id, first.attr]
+    ]
+
+
+def _read_into(file: File, read: ast.expr) -> ast.Name | None:
+    """The name that is bound to just this."""
+    match file.parents[read]:
+        case ast.Assign(targets=[ast.Name() as name], value=value) if value is read:
+            return name
+    return None
+
+
+def _is_shared(file: File, group: Variable, handed: set[int]) -> bool:
+    """Whether others may get the scope, but for what hands it from one variable to the next."""
+    rest = [use for use in group.uses if id(use) not in handed]
+    return _passed_on(file, rest)
+
+
+def _is_lasting(file: File, kept: ast.expr, sources: list[Variable]) -> bool:
+    """Whether the object is there before the scope is opened."""
+    assert isinstance(kept, ast.Attribute)
+    assert isinstance(kept.value, ast.Name)
+    opening = {file.function(use) for source in sources for use in source.uses}
+    bound = file.bound.get(kept.value.id, ())
+    return not any(isinstance(one, ast.Name) and file.function(one) in opening for one in bound)
 
 
 def _key(file: File, node: ast.AST) -> object | None:
@@ -241,7 +316,7 @@ def is_closed(file: File, group: Variable) -> bool:
     return any(
         isinstance(parent := file.parents[use], ast.Attribute)
         and parent.attr in ("close", "__exit__")
-        for use in group.uses
+        for use in (*group.uses, *group.elsewhere)
     )
 
 

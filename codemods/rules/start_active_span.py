@@ -22,7 +22,8 @@ rule = define(
 OpenTelemetry, so `scope` is renamed and `scope.span` becomes the span. `child_of` and `references`
 become `context` and `links`, `tags` become `attributes` and `kind`, seconds become nanoseconds.
 A scope that is opened and closed by hand becomes a span and a context token; one that is entered
-later, or returned for the caller to enter, a span and `trace.use_span`. One that nothing keeps
+later, or returned for the caller to enter, a span and `trace.use_span`; one that is kept on an object
+has its token beside it there. One that nothing keeps
 stays current for good, as it did. One that is passed on to where its closing cannot be followed is
 reported.
 """,
@@ -171,6 +172,7 @@ def _by_hand(
         if not is_closed(file, found):
             token, change.message, change.advice = "", _LEAKED, _CLOSE
         change.after(parent, f"{token}{context}.attach({held})")
+        change.depends_on(*(file.parents[use] for use in found.elsewhere))
     else:
         ends = isinstance(close, ast.Constant) and close.value is False
         tail = ")" if ends else ", end_on_exit=True)"

@@ -284,6 +284,42 @@ PROGRAMS = {
         with started("received", tracer.extract(Format.HTTP_HEADERS, carrier)):
             pass
         """,
+    "a scope kept on a request and read into a name": """\
+        class Request:
+            pass
+        request = Request()
+        def before_request():
+            scope = tracer.start_active_span("request")
+            tracer.start_span("first").finish()
+            request.scope = scope
+        def after_request(status):
+            scope = getattr(request, "scope", None)
+            if scope is None:
+                return
+            tracer.start_span("inner").finish()
+            scope.span.set_tag("status", status)
+            scope.close()
+        before_request()
+        after_request(200)
+        tracer.start_span("after").finish()
+        """,
+    "a scope kept on an object and closed there": """\
+        class Middleware:
+            scope = None
+            def enter(self):
+                scope = tracer.start_active_span("request", finish_on_close=False)
+                self.scope = scope
+            def leave(self):
+                if self.scope:
+                    span = self.scope.span
+                    self.scope.close()
+                    tracer.start_span("after").finish()
+                    span.finish()
+        one = Middleware()
+        one.leave()
+        one.enter()
+        one.leave()
+        """,
     "a scope that nothing keeps": """\
         def before_request():
             tracer.start_active_span("request", tags={"a": 1})

@@ -165,3 +165,45 @@ def test_a_name_for_the_span_of_the_active_scope_is_kept() -> None:
             return getattr(span, "extra_headers", {})
         """,
     )
+
+
+KEPT = """\
+import opentracing
+from flask import request
+
+
+def before():
+    scope = opentracing.tracer.start_active_span("a")
+    request.scope = scope
+
+
+def after():
+    scope = request.scope
+    {}
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "scope.span.finish()",
+        "log(scope)\n    scope.close()",
+        "return scope",
+        "with scope:\n        pass",
+        "getattr(request, 'scope').close()",
+        "request.scope = scope = other()\n    scope.close()",
+    ],
+    ids=["unclosed", "passed", "returned", "entered", "asked", "another"],
+)
+def test_a_scope_on_an_object_that_others_may_get_is_reported(body: str) -> None:
+    result = run(KEPT.format(body))
+    assert "start_active_span" in result.source.decode()
+    start = next(f for f in result.findings if f.construct.endswith("start_active_span"))
+    assert "cannot be followed" in start.message
+
+
+def test_an_object_that_is_made_after_the_scope_cannot_hold_its_token() -> None:
+    program = KEPT.format("scope.close()").replace(
+        "    request.scope = scope\n\n\n", "    request = made()\n    request.scope = scope\n\n\n"
+    )
+    assert "start_active_span" in run(program).source.decode()
