@@ -25,7 +25,7 @@ class Decision:
     rule: Registered | None
     outcome: Change | Report
     applied: bool = False
-    waits: bool = False  # for another site
+    waits_for: str = ""  # the site that is the reason, where it is another one
     consumed: Decision | None = None
     seconds: float = 0.0
 

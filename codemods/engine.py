@@ -182,7 +182,9 @@ def _marks(file: File, decided: list[Decision]) -> list[Edit]:
     """A comment above each statement with a site that is left, unless it has one."""
     source = file.source
     made: dict[int, Edit] = {}
-    for one in sorted(decided, key=lambda one: one.waits):  # the reason before what it leads to
+    for one in sorted(
+        decided, key=lambda one: bool(one.waits_for)
+    ):  # the reason before what it leads to
         fate, message, _ = one.told
         if fate not in (Fate.HELD, Fate.REPORTED) or not is_selected(one.code, file.options):
             continue
@@ -287,4 +289,5 @@ def _finding(file: File, one: Decision) -> Finding:
         construct=one.site.construct,
         message=message,
         advice=advice,
+        waits_for=one.waits_for if fate in (Fate.HELD, Fate.REPORTED) else "",
     )

@@ -37,6 +37,7 @@ class Finding:
     construct: str  # the legacy name used here, fully qualified: "opentracing.Tracer.start_span"
     message: str  # what was done, or why it was not
     advice: str = ""  # the hand recipe; empty where nothing is left to do
+    waits_for: str = ""  # why it is left, if for another site: "line 8", "the span made in line 4"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from codemods import origins
 from codemods.decision import Decision, is_selected
@@ -17,19 +18,29 @@ def supported(
 ) -> list[Decision]:
     """The changes of which all that they depend on is rewritten with them; the others wait."""
     kept = {id(one): one for one in candidates}
-    calls = _calls(file, decided, elsewhere)
-    while True:
-        left = {**elsewhere.left, **_left(file, decided)}
-        waiting = {}
-        for one in decided:
-            by = one.consumed or one
-            if id(by) in kept and (missing := _missing(one, decided, left, calls)):
-                waiting[id(by)] = (by, missing)
-        for by, missing in waiting.values():
-            _hold(by, missing)
-            del kept[id(by)]
-        if not waiting:
-            return list(kept.values())
+    for stays_elsewhere in (Stays(), elsewhere):  # what is nearer is the better reason
+        calls = _calls(file, decided, stays_elsewhere)
+        while waiting := _waiting(file, decided, kept, calls, stays_elsewhere):
+            for by, missing in waiting.values():
+                _hold(by, missing)
+                del kept[id(by)]
+    return list(kept.values())
+
+
+def _waiting(
+    file: File,
+    decided: list[Decision],
+    kept: Mapping[int, Decision],
+    calls: Mapping[ast.AST, _Calls],
+    elsewhere: Stays,
+) -> dict[int, tuple[Decision, list[_Missing]]]:
+    left = {**elsewhere.left, **_left(file, decided)}
+    waiting = {}
+    for one in decided:
+        by = one.consumed or one
+        if id(by) in kept and (missing := _missing(one, decided, left, calls)):
+            waiting[id(by)] = (by, missing)
+    return waiting
 
 
 def stays(file: File, decided: list[Decision]) -> Stays:
@@ -79,33 +90,54 @@ def _calls(file: File, decided: list[Decision], elsewhere: Stays) -> dict[ast.AS
     return calls
 
 
+class _Missing(NamedTuple):
+    """What a site depends on and is not rewritten, with its fate."""
+
+    fate: Fate
+    what: str
+    cause: str  # the same, or what that waits for
+
+
+_USE = "what is done with it in"
+
+
 def _missing(
     one: Decision,
     decided: list[Decision],
     left: origins.Left,
     calls: Mapping[ast.AST, _Calls],
-) -> list[tuple[Fate, str]]:
-    """What a site depends on and is not rewritten, with its fate."""
-    module = one.site.file.flow.module
-    missing = [
-        (left[maker], f"the {kind} made in {origins.place(maker, module)}")
-        for kind, maker in origins.awaited(one.site, left)
-    ]
+) -> list[_Missing]:
+    file = one.site.file
+    missing = []
+    for kind, maker in origins.awaited(one.site, left):
+        what = f"the {kind} made in {origins.place(maker, file.flow.module)}"
+        by = _at(file.flow.makers.get(maker), decided)
+        missing.append(_Missing(left[maker], what, (by and by.waits_for) or what))
     if one.site.member != "(tested)" and (made := calls.get(one.site.node)) is not None:
         missing += [
-            (call.fate, f"what is done with it in line {_line(call)}")
+            _Missing(
+                call.fate, f"{_USE} line {_line(call)}", call.waits_for or f"line {_line(call)}"
+            )
             for call in made.here
             if not call.done
         ]
-        missing += [(Fate.HELD, f"what is done with it in {where}") for where in made.elsewhere]
+        missing += [_Missing(Fate.HELD, f"{_USE} {where}", where) for where in made.elsewhere]
     needed = set(one.outcome.needs) if isinstance(one.outcome, Change) else ()
     if needed:
         missing += [
-            (other.fate, f"what stands in line {_line(other)}")
+            _Missing(
+                other.fate,
+                f"what stands in line {_line(other)}",
+                other.waits_for or f"line {_line(other)}",
+            )
             for other in decided
             if (other.site.node in needed or other.site.call in needed) and not other.done
         ]
     return missing
+
+
+def _at(node: ast.AST | None, decided: list[Decision]) -> Decision | None:
+    return next((one for one in decided if one.site.node is node), None)
 
 
 def _line(one: Decision) -> int:
@@ -113,18 +145,19 @@ def _line(one: Decision) -> int:
     return getattr(one.site.node, "end_lineno", 0)
 
 
-def _hold(one: Decision, missing: list[tuple[Fate, str]]) -> None:
+def _hold(one: Decision, missing: list[_Missing]) -> None:
     """Let a change wait for what is missing: held back with it, or reported."""
     assert isinstance(one.outcome, Change)
-    what = missing[0][1]
-    if all(fate is Fate.HELD for fate, _ in missing):
+    what = missing[0].what
+    if all(each.fate is Fate.HELD for each in missing):
         one.outcome.unsafe = f"{what} may be rewritten too"
     else:
         one.outcome = Report(
             f"{what} stays OpenTracing's, so this does too",
             "Rewrite that first, then run again.",
         )
-    one.applied, one.waits = False, True
+    one.applied = False
+    one.waits_for = missing[0].cause
 
 
 def warn(file: File, decided: list[Decision], elsewhere: Stays) -> None:

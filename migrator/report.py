@@ -92,15 +92,28 @@ def effort(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def finding_lines(analysis: Analysis, fates: Iterable[Fate]) -> Iterator[str]:
-    """One line for each finding of these fates, and its advice below."""
+    """One line for each finding of these fates, and its advice below.
+
+    Those of a file that wait for the same site are told together.
+    """
     wanted = set(fates)
     for path, findings in analysis.findings.items():
+        waiting: dict[str, list[Finding]] = {}
         for finding in findings:
-            if finding.fate in wanted:
-                place = f"{shown(path)}:{finding.line}:{finding.column}"
-                yield f"{place}: {finding.code} {finding.message}"
-                if finding.advice:
-                    yield f"    {finding.advice}"
+            if finding.fate not in wanted:
+                continue
+            if finding.waits_for:
+                waiting.setdefault(finding.waits_for, []).append(finding)
+                continue
+            place = f"{shown(path)}:{finding.line}:{finding.column}"
+            yield f"{place}: {finding.code} {finding.message}"
+            if finding.advice:
+                yield f"    {finding.advice}"
+        for cause, found in waiting.items():
+            lines = ", ".join(str(line) for line in dict.fromkeys(f.line for f in found))
+            yield f"{shown(path)}:{lines}: {count(len(found), 'site')} left because of {cause}"
+            if all(finding.fate is Fate.HELD for finding in found):
+                yield "    Applied with --unsafe if that may be rewritten too."
 
 
 def notes(analysis: Analysis) -> Iterator[str]:

@@ -21,11 +21,10 @@ rule = define(
 `with tracer.start_active_span(...) as scope` gives a scope in OpenTracing and the span itself in
 OpenTelemetry, so `scope` is renamed and `scope.span` becomes the span. `child_of` and `references`
 become `context` and `links`, `tags` become `attributes` and `kind`, seconds become nanoseconds.
-A scope that is opened and closed by hand becomes a span and a context token; one that is entered
-later, or returned for the caller to enter, a span and `trace.use_span`; one that is kept on an object
-has its token beside it there. One that nothing keeps
-stays current for good, as it did. One that is passed on to where its closing cannot be followed is
-reported.
+A scope that is opened and closed by hand becomes a span and a context token, also where both are
+kept on an object; one that is entered later, or returned for the caller to enter, a span and
+`trace.use_span`. One that nothing keeps stays current for good, as it did. One that is passed on to
+where its closing cannot be followed is reported.
 """,
     examples=(
         (

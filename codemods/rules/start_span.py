@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.site import CannotRewrite, Change, Site
+from codemods.site import CannotRewrite, Change, Report, Site
 from codemods.starting import rewrite_start
 
 rule = define(
@@ -81,3 +81,11 @@ def start_child_span(site: Site) -> Change:
     context = parent_context(change, parent) if parent is not None else None
     tail = (", context=", *context) if context else ()
     return change.replace(call, change.tracer(), ".start_span(", operation, *tail, ")")
+
+
+@rule.symbol("opentracing.child_of", "opentracing.follows_from", "opentracing.Reference")
+def reference(site: Site) -> Report:
+    return Report(
+        "a reference is rewritten with the start call it is given to, which is left or not here",
+        "Where the span starts: context= for the parent, links=[trace.Link(context)] for others.",
+    )

@@ -315,3 +315,18 @@ def test_what_only_a_reader_can_rewrite_elsewhere_is_a_precondition(tmp_path):
     folder = write(tmp_path, facade=FACADE, use=use)
     assert changed(analyse([str(folder)], DEFAULTS)) == set()
     assert changed(analyse([str(folder)], replace(DEFAULTS, unsafe=True))) == {"facade"}
+
+
+def test_the_reason_told_is_the_first_of_a_chain(tmp_path):
+    lib = """\
+        import opentracing
+
+        def work(how):
+            with opentracing.tracer.start_active_span("a", **how) as scope:
+                scope.span.set_tag("b", "c")
+        """
+    (findings,) = analyse([str(write(tmp_path, lib=lib))], DEFAULTS).findings.values()
+    assert {f.line: f.waits_for for f in findings if f.waits_for} == {
+        4: "line 4",  # the tracer, for its call
+        5: "the scope made in line 4",
+    }

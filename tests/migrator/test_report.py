@@ -7,11 +7,12 @@ import pytest
 from codemods import Fate, Finding
 from migrator.analysis import Analysis
 from migrator.problem import Problem
-from migrator.report import count, effort, library_of, notes, verdict
+from migrator.report import count, effort, finding_lines, library_of, notes, verdict
 
 
-def finding(fate: Fate, *, advice: str = "", line: int = 1) -> Finding:
-    return Finding("JO201", line, 1, line, fate, "opentracing.Tracer.start_span", "said", advice)
+def finding(fate: Fate, *, advice: str = "", line: int = 1, waits_for: str = "") -> Finding:
+    construct = "opentracing.Tracer.start_span"
+    return Finding("JO201", line, 1, line, fate, construct, "said", advice, waits_for)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,25 @@ def test_note_is_said_once_with_its_first_place():
     noted = finding(Fate.REWRITTEN, advice="Mind the peers.", line=7)
     analysis.findings = {"a.py": (noted, noted), "b.py": (noted,)}
     assert list(notes(analysis)) == ["note: Mind the peers.", "    a.py:7 (JO201) and 2 more sites"]
+
+
+def test_sites_that_wait_for_the_same_one_are_told_together():
+    cause = "the tracer made in line 3 of b"
+    analysis = Analysis()
+    analysis.findings = {
+        "a.py": (
+            finding(Fate.HELD, line=4, waits_for=cause),
+            finding(Fate.REPORTED, line=5),
+            *[finding(Fate.HELD, line=6, waits_for=cause)] * 2,
+            finding(Fate.REPORTED, line=7, waits_for="line 5"),
+        )
+    }
+    assert list(finding_lines(analysis, [Fate.HELD, Fate.REPORTED])) == [
+        "a.py:5:1: JO201 said",
+        f"a.py:4, 6: 3 sites left because of {cause}",
+        "    Applied with --unsafe if that may be rewritten too.",
+        "a.py:7: 1 site left because of line 5",
+    ]
 
 
 def test_effort_leaves_out_what_costs_nothing():
