@@ -7,6 +7,7 @@ import ast
 from codemods.edits import Part
 from codemods.model import Safety
 from codemods.registry import define
+from codemods.rules.optional_import import tested_import
 from codemods.scopes import holder, occurrences
 from codemods.setup import (
     W3C_NOTE,
@@ -19,6 +20,7 @@ from codemods.setup import (
     read_config,
 )
 from codemods.site import CannotRewrite, Change, File, Report, Site
+from codemods.sites import is_tested
 
 rule = define(
     code="JO101",
@@ -80,7 +82,8 @@ _MAKERS = frozenset({"initialize_tracer", "new_tracer"})
 def config(site: Site) -> Change | Report | None:
     call = site.call
     if call is None:
-        return None
+        is_asked = isinstance(site.node, ast.Name) and is_tested(site.file, site.node)
+        return tested_import(site, site.node) if is_asked else None  # type: ignore[arg-type]
     change = site.change("the configuration becomes a provider")
     parent = site.parent
     if isinstance(parent, ast.Attribute) and parent.attr in _MAKERS:
