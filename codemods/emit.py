@@ -13,6 +13,7 @@ from codemods.site import CannotRewrite, Change, File, FunctionNode, Site, tight
 from codemods.source import Span
 
 Argument = ast.expr | ast.keyword
+PARENTS = frozenset({"span", "scope", "span_context"})
 
 
 def rename_member(change: Change, node: ast.Attribute, member: str) -> None:
@@ -177,11 +178,37 @@ def parent_context(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
     if isinstance(node, ast.BoolOp):
         raise CannotRewrite("the parent is chosen with `and`/`or`")
     kind = file.kind(node)
+    if kind in PARENTS and is_partly_unknown(file, node):
+        return _any_parent(change, node)
     if kind == "span_context":
         return _context_parent(change, node)
     if kind in ("span", "scope"):
         return span_parent(change, node)
     return _guessed_parent(change, node)
+
+
+def is_partly_unknown(file: File, node: ast.expr) -> bool:
+    """Whether a variable is also bound to what nothing is known of, as a ContextVar's value."""
+    if not isinstance(node, ast.Name):
+        return False
+    function = file.function(node)
+    values = [
+        getattr(file.parents[one], "value", None)
+        for one in file.bound.get(node.id, ())
+        if file.function(one) is function
+    ]
+    return any(isinstance(one, ast.expr) and not _is_known(file, one) for one in values)
+
+
+def _is_known(file: File, value: ast.expr) -> bool:
+    match value:
+        case ast.IfExp(body=body, orelse=orelse):
+            return _is_known(file, body) and _is_known(file, orelse)
+        case ast.BoolOp(values=values):
+            return all(_is_known(file, one) for one in values)
+        case ast.Constant():
+            return True
+    return file.kind(value) in PARENTS
 
 
 def span_parent(change: Change, span: ast.expr) -> tuple[Part, ...]:
@@ -267,6 +294,8 @@ def _comes_from_outside(file: File, node: ast.expr) -> bool:
 
 def may_be_none(file: File, node: ast.expr) -> bool:
     """Whether a variable or attribute is None somewhere: by default value or assignment."""
+    if _is_gotten(node):
+        return True
     if isinstance(node, ast.Name):
         function = file.function(node)
         if not isinstance(function, ast.Module) and _defaults_to_none(function, node.id):
@@ -299,7 +328,28 @@ def _defaults_to_none(function: FunctionNode | ast.Lambda, key: str) -> bool:
 
 def _assigned_none(file: File, node: ast.AST) -> bool:
     parent = file.parents.get(node)
-    return isinstance(parent, ast.Assign | ast.AnnAssign) and is_none(parent.value)
+    return isinstance(parent, ast.Assign | ast.AnnAssign) and _gives_none(parent.value)
+
+
+def _gives_none(value: ast.expr | None) -> bool:
+    """Whether an expression is None in some case: one branch of it, or `found.get(key)`."""
+    match value:
+        case ast.IfExp(body=body, orelse=orelse):
+            return _gives_none(body) or _gives_none(orelse)
+        case ast.BoolOp(op=ast.Or(), values=values):
+            return _gives_none(values[-1])
+    return is_none(value) or _is_gotten(value)
+
+
+def _is_gotten(node: ast.expr | None) -> bool:
+    """Whether it is `found.get(key)`, which is None where the key is not there."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "get"
+        and len(node.args) == 1
+        and not node.keywords
+    )
 
 
 def is_none(node: ast.AST | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
-from codemods.emit import literal_key
+from codemods.emit import is_partly_unknown, literal_key
 from codemods.kinds import MIXTURES
 from codemods.model import Safety
 from codemods.registry import define
@@ -138,7 +138,11 @@ def tested(site: Site) -> Change:
         )
     change = site.change("asks whether a parent was found")
     trace = change.use("opentelemetry", "trace")
+    valid: tuple[Part, ...]
     valid = (f"{trace}.get_current_span(", node, ").get_span_context().is_valid")
+    if is_partly_unknown(file, node):
+        context = change.use("opentelemetry.context", "Context")
+        valid = ("(", *valid, " if isinstance(", node, f", {context}) else ", node, " is not None)")
     if isinstance(parent, ast.Compare):
         absent = isinstance(parent.ops[0], ast.Is | ast.Eq)
         return change.replace(parent, "not " if absent else "", *valid)
