@@ -160,7 +160,7 @@ def remove_item(change: Change, node: ast.Dict, index: int) -> None:
 def context_of(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
     """The context of what is surely a span or a span's context, for `inject`."""
     parts = parent_context(change, node)
-    if parts and parts[-1] == " is not None else None":
+    if parts and str(parts[-1]).endswith(" else None"):
         end = parts.index(") if ")
         return (*parts[:end], ")")
     return parts
@@ -213,11 +213,24 @@ def _is_known(file: File, value: ast.expr) -> bool:
 
 def span_parent(change: Change, span: ast.expr) -> tuple[Part, ...]:
     """A context whose current span is `span`; None at run time stays None."""
+    file = change.file
     trace = change.use("opentelemetry", "trace")
     head: tuple[Part, ...] = (f"{trace}.set_span_in_context(", span)
-    if may_be_none(change.file, span):
-        return (*head, ") if ", *tight(change.file, span), " is not None else None")
+    if may_be_none(file, span):
+        return (*head, ") if ", *tight(file, span), " is not None else None")
+    if _is_kept_active(file, span):
+        return (*head, ") if ", span, ".get_span_context().is_valid else None")
     return (*head, ")")
+
+
+def _is_kept_active(file: File, span: ast.expr) -> bool:
+    """Whether it was active elsewhere; where no span was, the one active now is the parent."""
+    if file.detail(span) != "active" or span in file.flow.members:
+        return False
+    if isinstance(span, ast.Name):
+        bound = file.bound.get(span.id, ())
+        return not any(file.function(one) is file.function(span) for one in bound)
+    return isinstance(span, ast.Attribute)
 
 
 def _context_parent(change: Change, node: ast.expr) -> tuple[Part, ...]:

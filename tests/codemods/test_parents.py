@@ -216,3 +216,28 @@ def test_a_span_that_may_not_be_there_is_asked_for(parent: str) -> None:
             return tracer.start_span(name, context=trace.set_span_in_context(parent) if parent is not None else None)
         """,  # noqa: E501
     )
+
+
+def test_a_span_that_was_active_elsewhere_is_a_parent_only_where_there_was_one() -> None:
+    check(
+        """\
+        import opentracing
+
+        tracer = opentracing.global_tracer()
+        above = tracer.active_span
+
+
+        def started(name):
+            return tracer.start_span(name, child_of=above)
+        """,
+        """\
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+        above = trace.get_current_span()
+
+
+        def started(name):
+            return tracer.start_span(name, context=trace.set_span_in_context(above) if above.get_span_context().is_valid else None)
+        """,  # noqa: E501
+    )
