@@ -6,6 +6,7 @@ import ast
 import itertools
 from dataclasses import dataclass, field
 
+from codemods import legacy
 from codemods.edits import Part
 from codemods.emit import is_none, literal_key, may_be_none, value_type
 from codemods.site import CannotRewrite, Change, File, tight
@@ -99,6 +100,35 @@ def read_config(change: Change, call: ast.Call) -> Plan:
     if config is not _display(change.file, config):
         _drop_variable(change, config)
     return plan
+
+
+def handed_to(file: File, node: ast.AST) -> list[ast.expr]:
+    """Which adapters get the tracer that is made at a node, or the function that makes it.
+
+    An adapter that stays calls OpenTracing's methods on it.
+    """
+    makers = {maker for maker, made in file.flow.makers.items() if made is node}
+    return [
+        one.func
+        for one in file.nodes
+        if isinstance(one, ast.Call)
+        and legacy.root(file.symbol(one.func)) not in _NO_ADAPTERS
+        and any(
+            makers & _makers(file, value)
+            for value in (*one.args, *(keyword.value for keyword in one.keywords))
+        )
+    ]
+
+
+_NO_ADAPTERS = frozenset({"", "opentracing", "jaeger_client"})
+
+
+def _makers(file: File, node: ast.expr) -> frozenset[str]:
+    """What made a value, or makes what a function gives."""
+    fact = file.flow.kinds.get(node.body if isinstance(node, ast.Lambda) else node)
+    if fact is not None and fact.kind == "name":
+        fact = file.flow.fact(f"{fact.detail}()")
+    return fact.made if fact is not None else frozenset()
 
 
 def is_run_time(file: File, call: ast.Call) -> bool:

@@ -15,6 +15,7 @@ from codemods.setup import (
     Plan,
     becomes_global,
     free_name,
+    handed_to,
     is_run_time,
     provider_lines,
     read_config,
@@ -260,6 +261,12 @@ def _make(site: Site, *, is_global: bool) -> Change:
     is_global = is_global or becomes_global(file, call)
     change = site.change("the provider is set, and gives the tracer")
     statement = site.statement
+    bare = isinstance(statement, ast.Expr) and statement.value is call
+    if is_global and (line := _other_provider(file)):
+        if bare or any(is_run_time(file, one) for one in _made(file, owner)):
+            raise CannotRewrite(f"there is one global provider, and line {line} sets another")
+        change.unsafe = f"line {line} may keep the global provider; this one is its tracer's alone"
+        is_global = False
     name: Part = owner
     if isinstance(owner, ast.Call):
         if file.symbol(owner.func) != "jaeger_client.Config":
@@ -267,15 +274,15 @@ def _make(site: Site, *, is_global: bool) -> Change:
         try:
             plan = read_config(change, owner)
         except BuiltAtRunTime:
-            return _chained_at_run_time(site, owner, is_global=is_global)
+            change = _chained_at_run_time(site, owner, is_global=is_global)
+            return change.depends_on(*handed_to(file, site.node))
         _check_hoistable(site, call)
         name = free_name(file, call, "provider", "tracer_provider")
         _finish(change, plan)
         change.before(statement, *provider_lines(plan, name))
     made = _made(file, owner)
-    change.depends_on(*(one.func for one in made))
+    change.depends_on(*(one.func for one in made), *handed_to(file, site.node))
     whole = _alternative(file, call)
-    bare = isinstance(statement, ast.Expr) and statement.value is call
     if not is_global:
         file.memo["provider", call] = name
         return change.replace(whole, name, ".get_tracer(__name__)")
@@ -290,6 +297,21 @@ def _make(site: Site, *, is_global: bool) -> Change:
     _check_hoistable(site, call)
     change.before(statement, setting)
     return change.replace(whole, f"{trace}.get_tracer(__name__)")
+
+
+def _other_provider(file: File) -> int:
+    """The line in which OpenTelemetry code that was here before sets a global provider, or 0.
+
+    It takes only the first, and leaves it at a warning.
+    """
+    lines = [
+        node.lineno
+        for node in file.nodes
+        if isinstance(node, ast.Call)
+        and (getattr(node.func, "attr", "") or getattr(node.func, "id", ""))
+        == "set_tracer_provider"
+    ]
+    return min(lines, default=0)
 
 
 def _chained_at_run_time(site: Site, owner: ast.Call, *, is_global: bool) -> Change:

@@ -7,7 +7,7 @@ import ast
 from codemods.model import Safety
 from codemods.origins import place
 from codemods.registry import define
-from codemods.setup import keeps_provider
+from codemods.setup import handed_to, keeps_provider
 from codemods.site import CannotRewrite, Change, Site
 
 rule = define(
@@ -48,6 +48,7 @@ def tracer(site: Site) -> Change:
     change = site.change("the module's tracer")
     if isinstance(getattr(node, "ctx", None), ast.Store):
         return _set(site, change)
+    change.depends_on(*handed_to(site.file, node))
     return change.replace(node, _expression(site, change))
 
 
@@ -56,7 +57,7 @@ def global_tracer(site: Site) -> Change:
     call = site.call
     if call is None:
         return _function(site)
-    change = site.change("the module's tracer")
+    change = site.change("the module's tracer").depends_on(*handed_to(site.file, site.node))
     return change.replace(call, _expression(site, change))
 
 

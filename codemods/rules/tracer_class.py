@@ -15,6 +15,7 @@ from codemods.setup import (
     Plan,
     becomes_global,
     free_name,
+    handed_to,
     provider_lines,
     read_config,
     read_sampler_call,
@@ -132,6 +133,7 @@ def _made(plan: Plan, call: ast.Call, name: str) -> Change:
         lines.append((f"{change.use('opentelemetry', 'trace')}.set_tracer_provider({name})",))
     file.memo["provider", call] = name
     file.memo["hands on", call] = plan.hands_on
+    change.depends_on(*handed_to(file, call.func))
     change.before(file.statement(call), *lines)
     return change.replace(call, f"{name}.get_tracer(__name__)")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.codemods.helpers import check, run
+from tests.codemods.helpers import check, check_noop, run
 
 CONFIG = 'Config(config={"sampler": {"type": "const", "param": 1}}, service_name='
 PROVIDER = "TracerProvider(resource=Resource.create({SERVICE_NAME: "
@@ -328,3 +328,39 @@ tracer = Config(config=SETTINGS, service_name="x").initialize_tracer()
     text = run(before).source.decode()
     assert "SETTINGS = {" in text
     assert "TracerProvider(" in text
+
+
+def test_a_second_global_provider_would_not_be_taken() -> None:
+    before = """\
+        from jaeger_client import Config
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+
+        trace.set_tracer_provider(TracerProvider())
+
+
+        def start(name):
+            config = Config({"sampler": {"type": "const", "param": 1}}, service_name=name)
+            return config.initialize_tracer()
+        """
+    result = check_noop(before)
+    assert "line 5 may keep the global provider" in result.findings[-1].advice
+    check(
+        before,
+        """\
+        from opentelemetry import trace
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        trace.set_tracer_provider(TracerProvider())
+
+
+        def start(name):
+            provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
+            provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+            return provider.get_tracer(__name__)
+        """,
+        unsafe=True,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from codemods import Fate
 from tests.codemods.helpers import check, check_noop, left
 
 HEAD = """\
@@ -109,3 +110,24 @@ def test_kept_on_self() -> None:
                 trace.get_current_span().set_attribute("a", 1)
         """,
     )
+
+
+@pytest.mark.parametrize("given", ["start()", "start", "lambda: start()"])
+def test_a_tracer_stays_what_an_extension_that_stays_wants(given: str) -> None:
+    result = check_noop(
+        f"""\
+        from flask_opentracing import FlaskTracing
+        from jaeger_client import Config
+
+        from app import app
+
+
+        def start():
+            config = Config({{"sampler": {{"type": "const", "param": 1}}}}, service_name="app")
+            return config.initialize_tracer()
+
+
+        tracing = FlaskTracing({given}, True, app, start_span_cb=print)
+        """
+    )
+    assert {finding.fate for finding in result.findings} == {Fate.REPORTED}
