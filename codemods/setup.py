@@ -56,6 +56,7 @@ class Plan:
     tags: ast.expr | None = None
     sampler: Line = ()
     host: ast.expr | None = None
+    port: ast.expr | None = None
     exports: bool = True
     processor: list[Line] = field(default_factory=list)
     limits: Line = ()
@@ -214,7 +215,9 @@ def _read_agent(plan: Plan, value: ast.expr) -> None:
         name = literal_key(plan.change.file, key)
         if name == "reporting_host":
             plan.host = part
-        elif name not in ("reporting_port", "sampling_port", "enabled"):
+        elif name == "reporting_port":
+            plan.port = part
+        elif name not in ("sampling_port", "enabled"):
             plan.doubt(f"`{name}` in `local_agent` is not needed")
 
 
@@ -458,6 +461,14 @@ def exporter_call(change: Change, host: ast.expr | None) -> Line:
     tail = ":4317" if options.protocol == "grpc" else ":4318/v1/traces"
     insecure = ", insecure=True" if options.protocol == "grpc" else ""
     return (f"{exporter}(endpoint=", *url(change.file, host, tail), f"{insecure})")
+
+
+def port_note(change: Change, port: ast.expr | None) -> str:
+    """Who has set a port has to know that it is asked no more."""
+    if port is None or isinstance(port, ast.Constant) or change.file.options.endpoint_from_env:
+        return ""
+    otlp = "4317" if change.file.options.protocol == "grpc" else "4318"
+    return f"`{change.file.text(port)}` is not asked any more: the port is OTLP's, {otlp}."
 
 
 def url(file: File, host: ast.expr, tail: str) -> Line:

@@ -17,6 +17,7 @@ from codemods.setup import (
     free_name,
     handed_to,
     is_run_time,
+    port_note,
     provider_lines,
     read_config,
 )
@@ -203,7 +204,11 @@ def _given(call: ast.Call, index: int, name: str) -> ast.expr | None:
 def _finish(change: Change, plan: Plan) -> None:
     if plan.notes:
         change.message += "; " + "; ".join(plan.notes)
-    change.advice = "" if plan.b3 or change.file.options.propagation == "both" else W3C_NOTE
+    speaks = plan.b3 or change.file.options.propagation == "both"
+    notes = ["" if speaks else W3C_NOTE, port_note(change, plan.port)]
+    if plan.exports and plan.host is None and not change.file.options.endpoint_from_env:
+        notes.append("JAEGER_AGENT_HOST is not read any more, OTEL_EXPORTER_OTLP_ENDPOINT is.")
+    change.advice = " ".join(filter(None, notes))
 
 
 def _target(statement: ast.stmt, call: ast.Call) -> ast.expr | None:

@@ -364,3 +364,19 @@ def test_a_second_global_provider_would_not_be_taken() -> None:
         """,
         unsafe=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("agent", "note"),
+    [
+        ('"local_agent": {"reporting_host": "jaeger", "reporting_port": PORT}', "`PORT` is not"),
+        ('"logging": True', "JAEGER_AGENT_HOST is not read any more"),
+    ],
+)
+def test_what_is_set_elsewhere_and_no_longer_asked_for_is_said(agent: str, note: str) -> None:
+    result = run(
+        "from jaeger_client import Config\n\n"
+        f'config = Config({{"sampler": {{"type": "const"}}, {agent}}}, service_name="a")\n'
+        "tracer = config.new_tracer()\n"
+    )
+    assert any(note in finding.advice for finding in result.findings)
