@@ -241,3 +241,24 @@ def test_a_span_that_was_active_elsewhere_is_a_parent_only_where_there_was_one()
             return tracer.start_span(name, context=trace.set_span_in_context(above) if above.get_span_context().is_valid else None)
         """,  # noqa: E501
     )
+
+
+def test_what_start_child_span_is_given_is_a_span() -> None:
+    check(
+        """\
+        import opentracing
+
+
+        def below(parent):
+            return opentracing.start_child_span(parent, "work")
+        """,
+        """\
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+
+
+        def below(parent):
+            return tracer.start_span("work", context=trace.set_span_in_context(parent))
+        """,
+    )
