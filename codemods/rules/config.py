@@ -95,11 +95,13 @@ def config(site: Site) -> Change | Report | None:
     if isinstance(target, ast.Name) and (maker := only_use(site.file, target)) is not None:
         change.message = "what it says stands where the tracer is made"
         return change.depends_on(maker.func).remove(statement)
+    passed_on = _passed_on(site.file, target) if target is not None else []
+    change.depends_on(*passed_on)
     try:
         plan = read_config(change, call)
     except BuiltAtRunTime:
         early = target is not None and _is_set_where_made(site.file, target)
-        return _at_run_time(site, call, is_global=early)
+        return _at_run_time(site, call, is_global=early).depends_on(*passed_on)
     name = _new_name(site.file, target)
     _finish(change, plan)
     if name is not None and target is not None:
@@ -114,6 +116,18 @@ def config(site: Site) -> Change | Report | None:
     name = free_name(site.file, call, "provider", "tracer_provider")
     change.before(statement, *provider_lines(plan, name))
     return change.replace(call, name)
+
+
+def _passed_on(file: File, target: ast.expr) -> list[ast.expr]:
+    """The `config.initialize_tracer` that are not called here: a provider has no such method."""
+    members = [file.parents[use] for use in occurrences(file, target)]
+    return [
+        one
+        for one in members
+        if isinstance(one, ast.Attribute)
+        and one.attr in _MAKERS
+        and getattr(file.parents[one], "func", None) is not one
+    ]
 
 
 def only_use(file: File, target: ast.Name) -> ast.Call | None:

@@ -380,3 +380,17 @@ def test_what_is_set_elsewhere_and_no_longer_asked_for_is_said(agent: str, note:
         "tracer = config.new_tracer()\n"
     )
     assert any(note in finding.advice for finding in result.findings)
+
+
+def test_a_configuration_whose_method_is_passed_on_stays() -> None:
+    check_noop(
+        """\
+        from jaeger_client import Config
+
+        from app import traced
+
+        config = Config({"sampler": {"type": "const", "param": 1}}, service_name="app")
+        traced(config.initialize_tracer)
+        """,
+        unsafe=True,
+    )
