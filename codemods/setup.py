@@ -103,6 +103,29 @@ def read_config(change: Change, call: ast.Call) -> Plan:
     return plan
 
 
+def set_up_in(file: File) -> list[ast.AST]:
+    """Where a file sets the global tracer: while that is Jaeger's, so is what is done with it."""
+    if "set up" not in file.memo:
+        file.memo["set up"] = [
+            *(
+                node
+                for node, owner in file.flow.members.items()
+                if owner.kind == "config" and getattr(node, "attr", "") == "initialize_tracer"
+            ),
+            *(
+                node
+                for node, symbol in file.flow.symbols.items()
+                if symbol == "opentracing.set_global_tracer"
+                or (symbol == "opentracing.tracer" and _is_set(node))
+            ),
+        ]
+    return file.memo["set up"]  # type: ignore[return-value]
+
+
+def _is_set(node: ast.AST) -> bool:
+    return isinstance(getattr(node, "ctx", None), ast.Store)
+
+
 def handed_to(file: File, node: ast.AST) -> list[ast.expr]:
     """Which adapters get the tracer that is made at a node, or the function that makes it.
 

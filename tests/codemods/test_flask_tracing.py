@@ -131,3 +131,19 @@ def test_a_tracer_stays_what_an_extension_that_stays_wants(given: str) -> None:
         """
     )
     assert {finding.fate for finding in result.findings} == {Fate.REPORTED}
+
+
+def test_an_extension_stays_with_the_method_that_makes_its_tracer() -> None:
+    check_noop(
+        """\
+        from flask_opentracing import FlaskTracing
+        from jaeger_client import Config
+
+        from app import app
+
+        config = Config({"sampler": {"type": "const", "param": 1}}, service_name="app")
+        start = config.initialize_tracer
+        tracing = FlaskTracing(start, True, app)
+        """,
+        unsafe=True,
+    )
