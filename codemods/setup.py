@@ -131,12 +131,24 @@ def handed_to(file: File, node: ast.AST) -> list[ast.expr]:
 
     An adapter that stays calls OpenTracing's methods on it.
     """
-    makers = {maker for maker, made in file.flow.makers.items() if made is node}
     return [
         one.func
+        for one in _given_what_is_made(file, node)
+        if legacy.root(file.symbol(one.func)) not in _NO_ADAPTERS
+    ]
+
+
+def taken_by(file: File, node: ast.AST) -> list[ast.expr]:
+    """Which legacy methods take the context that is made at a node: one that stays cannot."""
+    return [one.func for one in _given_what_is_made(file, node) if one.func in file.flow.members]
+
+
+def _given_what_is_made(file: File, node: ast.AST) -> list[ast.Call]:
+    makers = {maker for maker, made in file.flow.makers.items() if made is node}
+    return [
+        one
         for one in file.nodes
         if isinstance(one, ast.Call)
-        and legacy.root(file.symbol(one.func)) not in _NO_ADAPTERS
         and any(
             makers & _makers(file, value)
             for value in (*one.args, *(keyword.value for keyword in one.keywords))

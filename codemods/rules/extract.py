@@ -11,6 +11,7 @@ from codemods.model import Safety
 from codemods.registry import define
 from codemods.rules.inject import check_format
 from codemods.rules.propagation_errors import NAMES
+from codemods.setup import taken_by
 from codemods.site import CannotRewrite, Change, File, Site, tight
 
 rule = define(
@@ -66,6 +67,7 @@ def extract(site: Site) -> Change:
     if call is None or carrier is None:
         raise CannotRewrite("it wants a format and a carrier")
     change = site.change("extracts with the global propagators")
+    change.depends_on(*taken_by(site.file, site.node))
     check_format(site, change, arguments.get("format"))
     function = f"{change.use('opentelemetry', 'propagate')}.extract"
     current = f"context={change.use('opentelemetry', 'context')}.get_current()"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 import pytest
 
 from tests.codemods.helpers import check, left, run
@@ -262,3 +264,20 @@ def test_what_start_child_span_is_given_is_a_span() -> None:
             return tracer.start_span("work", context=trace.set_span_in_context(parent))
         """,
     )
+
+
+def test_what_is_extracted_waits_for_the_start_that_takes_it() -> None:
+    result = run(
+        dedent(
+            """\
+            from opentracing import Format
+
+
+            def handle(tracer, carrier, tags):
+                parent = tracer.extract(Format.TEXT_MAP, carrier)
+                return tracer.start_span("work", child_of=parent, tags=tags)
+            """
+        )
+    )
+    assert "tracer.extract(" in result.source.decode()
+    assert "line 6 may be rewritten too" in result.findings[1].advice
