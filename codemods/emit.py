@@ -13,6 +13,7 @@ from codemods.site import CannotRewrite, Change, File, FunctionNode, Site, tight
 from codemods.source import Span
 
 Argument = ast.expr | ast.keyword
+PARENTS = frozenset({"span", "scope", "span_context"})
 
 
 def rename_member(change: Change, node: ast.Attribute, member: str) -> None:
@@ -159,7 +160,7 @@ def remove_item(change: Change, node: ast.Dict, index: int) -> None:
 def context_of(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
     """The context of what is surely a span or a span's context, for `inject`."""
     parts = parent_context(change, node)
-    if parts and parts[-1] == " is not None else None":
+    if parts and str(parts[-1]).endswith(" else None"):
         end = parts.index(") if ")
         return (*parts[:end], ")")
     return parts
@@ -177,6 +178,8 @@ def parent_context(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
     if isinstance(node, ast.BoolOp):
         raise CannotRewrite("the parent is chosen with `and`/`or`")
     kind = file.kind(node)
+    if kind in PARENTS and is_partly_unknown(file, node):
+        return _any_parent(change, node)
     if kind == "span_context":
         return _context_parent(change, node)
     if kind in ("span", "scope"):
@@ -184,13 +187,50 @@ def parent_context(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
     return _guessed_parent(change, node)
 
 
+def is_partly_unknown(file: File, node: ast.expr) -> bool:
+    """Whether a variable is also bound to what nothing is known of, as a ContextVar's value."""
+    if not isinstance(node, ast.Name):
+        return False
+    function = file.function(node)
+    values = [
+        getattr(file.parents[one], "value", None)
+        for one in file.bound.get(node.id, ())
+        if file.function(one) is function
+    ]
+    return any(isinstance(one, ast.expr) and not _is_known(file, one) for one in values)
+
+
+def _is_known(file: File, value: ast.expr) -> bool:
+    match value:
+        case ast.IfExp(body=body, orelse=orelse):
+            return _is_known(file, body) and _is_known(file, orelse)
+        case ast.BoolOp(values=values):
+            return all(_is_known(file, one) for one in values)
+        case ast.Constant():
+            return True
+    return file.kind(value) in PARENTS
+
+
 def span_parent(change: Change, span: ast.expr) -> tuple[Part, ...]:
     """A context whose current span is `span`; None at run time stays None."""
+    file = change.file
     trace = change.use("opentelemetry", "trace")
     head: tuple[Part, ...] = (f"{trace}.set_span_in_context(", span)
-    if may_be_none(change.file, span):
-        return (*head, ") if ", *tight(change.file, span), " is not None else None")
+    if may_be_none(file, span):
+        return (*head, ") if ", *tight(file, span), " is not None else None")
+    if _is_kept_active(file, span):
+        return (*head, ") if ", span, ".get_span_context().is_valid else None")
     return (*head, ")")
+
+
+def _is_kept_active(file: File, span: ast.expr) -> bool:
+    """Whether it was active elsewhere; where no span was, the one active now is the parent."""
+    if file.detail(span) != "active" or span in file.flow.members:
+        return False
+    if isinstance(span, ast.Name):
+        bound = file.bound.get(span.id, ())
+        return not any(file.function(one) is file.function(span) for one in bound)
+    return isinstance(span, ast.Attribute)
 
 
 def _context_parent(change: Change, node: ast.expr) -> tuple[Part, ...]:
@@ -267,6 +307,8 @@ def _comes_from_outside(file: File, node: ast.expr) -> bool:
 
 def may_be_none(file: File, node: ast.expr) -> bool:
     """Whether a variable or attribute is None somewhere: by default value or assignment."""
+    if _is_gotten(node):
+        return True
     if isinstance(node, ast.Name):
         function = file.function(node)
         if not isinstance(function, ast.Module) and _defaults_to_none(function, node.id):
@@ -299,7 +341,28 @@ def _defaults_to_none(function: FunctionNode | ast.Lambda, key: str) -> bool:
 
 def _assigned_none(file: File, node: ast.AST) -> bool:
     parent = file.parents.get(node)
-    return isinstance(parent, ast.Assign | ast.AnnAssign) and is_none(parent.value)
+    return isinstance(parent, ast.Assign | ast.AnnAssign) and _gives_none(parent.value)
+
+
+def _gives_none(value: ast.expr | None) -> bool:
+    """Whether an expression is None in some case: one branch of it, or `found.get(key)`."""
+    match value:
+        case ast.IfExp(body=body, orelse=orelse):
+            return _gives_none(body) or _gives_none(orelse)
+        case ast.BoolOp(op=ast.Or(), values=values):
+            return _gives_none(values[-1])
+    return is_none(value) or _is_gotten(value)
+
+
+def _is_gotten(node: ast.expr | None) -> bool:
+    """Whether it is `found.get(key)`, which is None where the key is not there."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "get"
+        and len(node.args) == 1
+        and not node.keywords
+    )
 
 
 def is_none(node: ast.AST | None) -> bool:

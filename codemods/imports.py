@@ -4,29 +4,121 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from codemods import legacy
 from codemods.edits import Edit, Editor
 from codemods.site import Change, File
 from codemods.source import Span
 
+Import = ast.Import | ast.ImportFrom
+Wanted = tuple[str, str, str]  # module, member, the name it has here
+
 
 def edits(file: File, editor: Editor, changes: Sequence[Change]) -> list[Edit]:
     """The edits of import statements, given what the changes left and what they want."""
     gone = _unused(file, editor)
-    wanted = sorted({one for change in changes for one in change.imports})
+    local = _local(file, gone, changes)
+    below = {one for wanted in local.values() for one in wanted}
+    wanted = {one for change in changes for one in change.imports} - below
     tracer = any(change.module_tracer for change in changes)
-    made = _removals(file, gone)
-    plain = sorted({module for module, member, _ in wanted if not member})
+    made = _removals(file, gone - {alias for one in local for alias in one.names})
     grouped = _grouped(wanted)
     made += _joined(file, grouped, gone)
-    lines = [(module, f"import {module}") for module in plain]
-    lines += [
-        (module, _from_line(file, module, names)) for module, names in sorted(grouped.items())
-    ]
+    lines = _lines(file, wanted, grouped)
     made = _insertion(file, gone, lines, made) if lines else [*made, *_blank_lines(file, gone)]
+    made += [_in_place(file, gone, one, wanted) for one, wanted in local.items()]
     return [*made, _tracer(file, gone)] if tracer else made
+
+
+def _lines(
+    file: File, wanted: Iterable[Wanted], grouped: dict[str, list[str]]
+) -> list[tuple[str, str]]:
+    """The import statements by module, plain ones first."""
+    plain = sorted({module for module, member, _ in wanted if not member})
+    return [
+        *((module, f"import {module}") for module in plain),
+        *((module, _from_line(file, module, names)) for module, names in sorted(grouped.items())),
+    ]
+
+
+# Imports inside of functions and branches stay there: who wrote them so may not have the package.
+
+
+def _local(
+    file: File, gone: set[ast.alias], changes: Sequence[Change]
+) -> dict[Import, set[Wanted]]:
+    """What each legacy import below the top level gives its place to."""
+    places: dict[Import, set[Wanted]] = {}
+    statements = {file.parents[alias] for alias in gone}
+    below = [one for one in statements if not _is_at_top(file, one)]
+    at_top: set[Wanted] = set()
+    for change in changes:
+        found = [one for one in below if _serves(file, one, change)]  # type: ignore[arg-type]
+        if found:
+            last = max(found, key=lambda one: one.lineno)  # type: ignore[attr-defined]
+            places.setdefault(last, set()).update(change.imports)  # type: ignore[arg-type]
+        else:
+            at_top |= change.imports
+    places = {one: kept for one, wanted in places.items() if (kept := wanted - at_top)}
+    if at_top and (guarded := _guarded(file, gone)) is not None:
+        places.setdefault(guarded, set()).update(at_top)
+    return places
+
+
+def _is_at_top(file: File, statement: ast.AST) -> bool:
+    """Whether an import is one of the module's, if only under a `try`."""
+    around = file.parents[statement]
+    while isinstance(around, ast.Try):
+        around = file.parents[around]
+    return isinstance(around, ast.Module)
+
+
+def _serves(file: File, statement: ast.stmt, change: Change) -> bool:
+    """Whether all that a change writes stands below an import, in the block of it.
+
+    An import for type checkers serves annotations.
+    """
+    outer: ast.AST = statement
+    while isinstance(around := file.parents[outer], ast.Try):
+        outer = around
+    assert isinstance(outer, ast.stmt)
+    within = [Span(file.span(statement).end, file.span(file.block(outer)[-1]).end)]
+    if _is_for_types(around):
+        within = [file.span(one) for one in _annotations(file)]
+    return bool(change.edits) and all(
+        any(one.start <= edit.span.start and edit.span.end <= one.end for one in within)
+        for edit in change.edits
+    )
+
+
+def _is_for_types(statement: ast.AST) -> bool:
+    """Whether it is `if TYPE_CHECKING:`."""
+    return isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.dump(statement.test)
+
+
+def _annotations(file: File) -> list[ast.expr]:
+    found = [
+        node.returns
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        else getattr(node, "annotation", None)
+        for node in file.nodes
+    ]
+    return [one for one in found if one is not None and not getattr(one, "unplaced", False)]
+
+
+def _in_place(file: File, gone: set[ast.alias], statement: Import, wanted: set[Wanted]) -> Edit:
+    """New imports where a legacy one stood, or before what is left of it."""
+    span = file.source.span(statement)
+    newline = file.source.newline
+    head = file.source.text[file.source.line_start(span.start) : span.start]
+    glue = "; " if head.strip() else newline + file.source.indentation(span.start)
+    lines = [line for _, line in _lines(file, wanted, _grouped(wanted))]
+    kept = [file.source.segment(alias) for alias in statement.names if alias not in gone]
+    if kept:
+        text = file.source.segment(statement)
+        lines.append(f"{text[: text.index('import')]}import {', '.join(kept)}")
+    return Edit(span, (newline.join(lines).replace(newline, glue),))
 
 
 def _unused(file: File, editor: Editor) -> set[ast.alias]:
@@ -164,7 +256,7 @@ def _without(file: File, statement: ast.Import | ast.ImportFrom, left: list[ast.
     return Edit(Span(first.start, last.end), (glue.join(parts),))
 
 
-def _grouped(wanted: Sequence[tuple[str, str, str]]) -> dict[str, list[str]]:
+def _grouped(wanted: Iterable[Wanted]) -> dict[str, list[str]]:
     """The members to import by module, sorted as isort does."""
     grouped: dict[str, list[str]] = {}
     for module, member, local in wanted:
@@ -229,19 +321,10 @@ def _insertion(
                 start = file.source.line_start(file.source.span(first).start)
                 places = [Edit(Span(start, start), (text,))]
             return [*made, *places, *_blank_lines(file, gone, keep=block)]
-    if (guarded := _guarded(file, gone)) is not None:
-        span = file.source.span(guarded)
-        glue = newline + file.source.indentation(span.start)
-        left = [edit for edit in made if edit.span.end <= span.start or edit.span.start >= span.end]
-        if all(alias in gone for alias in guarded.names):
-            return [*left, Edit(span, (text.rstrip().replace(newline, glue),))]
     at, blank = _below_imports(file)
     if at == len(file.source.text) and not file.source.text.endswith(("\n", "\r")):
         text = newline + text
     return [*made, Edit(Span(at, at), (text, newline if blank else ""))]
-
-
-Import = ast.Import | ast.ImportFrom
 
 
 def _blocks(file: File) -> list[list[Import]]:
@@ -291,9 +374,15 @@ def _blank_lines(file: File, gone: set[ast.alias], keep: list[Import] | None = N
 
 
 def _guarded(file: File, gone: set[ast.alias]) -> ast.Import | ast.ImportFrom | None:
-    """The first legacy import under `try: ... except ImportError` at the top of the module."""
+    """The first legacy import under `try: ... except ImportError` or `if` at the module's top."""
+    if any(
+        file.flow.is_legacy(target) and isinstance(file.parents.get(statement), ast.Module)
+        for alias, target in file.flow.imports.items()
+        if (statement := file.parents.get(alias)) is not None
+    ):
+        return None
     for statement in file.source.tree.body:
-        if isinstance(statement, ast.Try):
+        if isinstance(statement, ast.Try | ast.If) and not _is_for_types(statement):
             for inner in statement.body:
                 if isinstance(inner, ast.Import | ast.ImportFrom) and gone.intersection(
                     inner.names

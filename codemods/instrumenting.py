@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
+from codemods.setup import set_up_in
 from codemods.site import CannotRewrite, Change, Site
 
 # What it instruments: module below opentelemetry.instrumentation, and the class.
@@ -30,7 +31,8 @@ INSTRUMENTORS = {
 
 
 def instrumentor(change: Change, library: str) -> str:
-    """`XInstrumentor()`, imported."""
+    """`XInstrumentor()`, imported: it works with the tracer that this file sets up, if it does."""
+    change.depends_on(*set_up_in(change.file))
     module, name = INSTRUMENTORS[library]
     return f"{change.use(f'opentelemetry.instrumentation.{module}', name)}()"
 

@@ -13,6 +13,8 @@ ROOTS = {
     "opentracing_instrumentation": "opentracing_instrumentation",
     "flask_opentracing": "Flask-OpenTracing",
     "django_opentracing": "django-opentracing",
+    "django.conf.settings.OPENTRACING_TRACER": "django-opentracing",
+    "django.conf.settings.OPENTRACING_TRACING": "django-opentracing",
     "grpc_opentracing": "grpcio-opentracing",
     "requests_opentracing": "requests-opentracing",
     "redis_opentracing": "redis-opentracing",
@@ -84,6 +86,7 @@ ALIASES = {
     "django_opentracing.DjangoTracer": "django_opentracing.DjangoTracing",
     "django_opentracing.tracing.DjangoTracing": "django_opentracing.DjangoTracing",
     "django_opentracing.middleware": "django_opentracing",
+    "django.conf.settings.OPENTRACING_TRACER": "django.conf.settings.OPENTRACING_TRACING",
     "pyramid_opentracing.PyramidTracer": "pyramid_opentracing.PyramidTracing",
     "starlette_opentracing.middleware": "starlette_opentracing",
     "fastapi_opentracing.middleware": "fastapi_opentracing",
@@ -97,6 +100,7 @@ ALIASES = {
 # A kind of instance is one word; rules register for (kind, member).
 VALUES = {
     "opentracing.tracer": "tracer",
+    "django.conf.settings.OPENTRACING_TRACING": "django_tracing",
 }
 CALLS = {
     "opentracing.global_tracer": "tracer",

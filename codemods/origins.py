@@ -89,8 +89,10 @@ def _operands(site: Site) -> Iterator[Fact]:
 
 
 def _passed(file: File, node: ast.expr) -> Iterator[Fact]:
-    """The spans and the like in an argument, also as `[child_of(span)]`."""
-    fact = file.flow.kinds.get(node)
+    """The spans and the like in an argument, also as `[child_of(span)]` and `lambda: tracer`."""
+    fact = file.flow.kinds.get(node.body if isinstance(node, ast.Lambda) else node)
+    if fact is not None and fact.kind == "name":  # a function, for what it gives
+        fact = file.flow.fact(f"{fact.detail}()")
     if fact is not None and fact.kind in _FOLLOWED:
         yield fact
     elif isinstance(node, ast.List | ast.Tuple):

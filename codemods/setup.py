@@ -56,6 +56,7 @@ class Plan:
     tags: ast.expr | None = None
     sampler: Line = ()
     host: ast.expr | None = None
+    port: ast.expr | None = None
     exports: bool = True
     processor: list[Line] = field(default_factory=list)
     limits: Line = ()
@@ -120,6 +121,29 @@ def read_config(change: Change, call: ast.Call) -> Plan:
     if config is not _display(change.file, config):
         _drop_variable(change, config)
     return plan
+
+
+def set_up_in(file: File) -> list[ast.AST]:
+    """Where a file sets the global tracer: while that is Jaeger's, so is what is done with it."""
+    if "set up" not in file.memo:
+        file.memo["set up"] = [
+            *(
+                node
+                for node, owner in file.flow.members.items()
+                if owner.kind == "config" and getattr(node, "attr", "") == "initialize_tracer"
+            ),
+            *(
+                node
+                for node, symbol in file.flow.symbols.items()
+                if symbol == "opentracing.set_global_tracer"
+                or (symbol == "opentracing.tracer" and _is_set(node))
+            ),
+        ]
+    return file.memo["set up"]  # type: ignore[return-value]
+
+
+def _is_set(node: ast.AST) -> bool:
+    return isinstance(getattr(node, "ctx", None), ast.Store)
 
 
 def is_run_time(file: File, call: ast.Call) -> bool:
@@ -207,7 +231,9 @@ def _read_agent(plan: Plan, value: ast.expr) -> None:
         name = literal_key(plan.change.file, key)
         if name == "reporting_host":
             plan.host = part
-        elif name not in ("reporting_port", "sampling_port", "enabled"):
+        elif name == "reporting_port":
+            plan.port = part
+        elif name not in ("sampling_port", "enabled"):
             plan.doubt(f"`{name}` in `local_agent` is not needed")
 
 
@@ -444,6 +470,14 @@ def exporter_call(change: Change, host: ast.expr | None) -> Line:
     tail = ":4317" if options.protocol == "grpc" else ":4318/v1/traces"
     insecure = ", insecure=True" if options.protocol == "grpc" else ""
     return (f"{exporter}(endpoint=", *url(change.file, host, tail), f"{insecure})")
+
+
+def port_note(change: Change, port: ast.expr | None) -> str:
+    """Who has set a port has to know that it is asked no more."""
+    if port is None or isinstance(port, ast.Constant) or change.file.options.endpoint_from_env:
+        return ""
+    otlp = "4317" if change.file.options.protocol == "grpc" else "4318"
+    return f"`{change.file.text(port)}` is not asked any more: the port is OTLP's, {otlp}."
 
 
 def url(file: File, host: ast.expr, tail: str) -> Line:

@@ -146,10 +146,13 @@ class File:
 
     def _is_optional(self) -> bool:
         """Whether the file gets along without the legacy library, and so without OpenTelemetry."""
-        return any(
-            isinstance(self.parents[self.parents[alias]], ast.Try) and self.flow.is_legacy(target)
+        around = [
+            self.parents[self.parents[alias]]
             for alias, target in self.flow.imports.items()
-            if alias in self.parents
+            if alias in self.parents and self.flow.is_legacy(target)
+        ]
+        return any(isinstance(one, ast.Try) for one in around) or (
+            bool(around) and not any(isinstance(one, ast.Module) for one in around)
         )
 
     def _bound_names(self) -> dict[str, list[ast.AST]]:

@@ -12,6 +12,7 @@ from codemods.site import File, Site
 
 _ROOTS = "|".join(sorted((re.escape(root) for root in legacy.ROOTS), key=len, reverse=True))
 DOTTED = re.compile(rf"(?:{_ROOTS})(?:\.\w+)+")
+_BORROWED = re.compile(rf"(?:\w+\.)+(?:{_ROOTS})(?:\.\w+)*")
 WIRE = re.compile(
     r"uber-trace-id|uberctx-|jaeger-debug-id|jaeger-baggage|jaeger_tracing", re.IGNORECASE
 )
@@ -97,7 +98,7 @@ def _strings(file: File) -> Iterator[Site]:
         parent = file.parents[node]
         if isinstance(parent, ast.Expr | ast.JoinedStr) or _in_annotation(file, node):
             continue
-        if _is_legacy_text(file, node.value):
+        if _is_legacy_text(file, node.value) or _is_looked_up(parent, node.value):
             yield Site(file, node, f'"{node.value}"')
 
 
@@ -106,6 +107,12 @@ def _is_legacy_text(file: File, text: str) -> bool:
     if DOTTED.fullmatch(text):
         return _is_python_path(text)
     return bool(WIRE.fullmatch(text)) or ("." in text and file.flow.is_borrowed(text))
+
+
+def _is_looked_up(parent: ast.AST, text: str) -> bool:
+    """`patch("app.views.opentracing.tracer")`, `import_module("jaeger_client")`."""
+    word = "import" if text in legacy.ROOTS else "patch" if _BORROWED.fullmatch(text) else ""
+    return bool(word) and isinstance(parent, ast.Call) and word in ast.unparse(parent.func)
 
 
 def _is_python_path(text: str) -> bool:

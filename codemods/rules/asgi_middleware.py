@@ -8,6 +8,7 @@ from codemods.emit import in_order, rewrite_arguments
 from codemods.instrumenting import call_statement, kept_calls
 from codemods.model import Safety
 from codemods.registry import define
+from codemods.setup import set_up_in
 from codemods.site import CannotRewrite, Change, Report, Site
 
 rule = define(
@@ -57,6 +58,7 @@ def middleware(site: Site) -> Change | Report:
     if not isinstance(call, ast.Call) or not call.args or call.args[0] is not site.node:
         raise CannotRewrite("the middleware is neither given to add_middleware nor to Middleware")
     change = site.change("OpenTelemetry's ASGI middleware", advice=_INSTALL)
+    change.depends_on(*set_up_in(site.file))
     name = change.use("opentelemetry.instrumentation.asgi", "OpenTelemetryMiddleware")
     rewrite_arguments(
         change,

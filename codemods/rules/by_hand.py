@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from codemods.legacy import is_legacy
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import Report, Site
@@ -118,13 +119,14 @@ def logger(site: Site) -> Report:
     return Report("the name of Jaeger's logger", 'OpenTelemetry logs to "opentelemetry" and below.')
 
 
-@rule.string(r"\w+(?:\.\w+)+")
+@rule.string(r"\w+(?:\.\w+)*")
 def dotted(site: Site) -> Report:
     parent = site.file.parents[site.node]
     patched = isinstance(parent, ast.Call) and "patch" in site.file.text(parent.func)
+    name = site.construct.strip('"')
     return Report(
         "a legacy name that another module imports, looked up at run time; it goes with the import"
-        if site.file.flow.is_borrowed(site.construct.strip('"'))
+        if site.file.flow.is_borrowed(name) or not is_legacy(name)
         else "a legacy name in a string, looked up at run time",
         "Patch the name the rewritten module uses, or give it an in-memory exporter."
         if patched

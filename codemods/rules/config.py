@@ -7,6 +7,7 @@ import ast
 from codemods.edits import Part
 from codemods.model import Safety
 from codemods.registry import define
+from codemods.rules.optional_import import tested_import
 from codemods.scopes import holder, occurrences
 from codemods.setup import (
     BuiltAtRunTime,
@@ -14,10 +15,12 @@ from codemods.setup import (
     becomes_global,
     free_name,
     is_run_time,
+    port_note,
     provider_lines,
     read_config,
 )
 from codemods.site import CannotRewrite, Change, File, Report, Site
+from codemods.sites import is_tested
 
 rule = define(
     code="JO101",
@@ -81,7 +84,8 @@ _MAKERS = frozenset({"initialize_tracer", "new_tracer"})
 def config(site: Site) -> Change | Report | None:
     call = site.call
     if call is None:
-        return None
+        is_asked = isinstance(site.node, ast.Name) and is_tested(site.file, site.node)
+        return tested_import(site, site.node) if is_asked else None  # type: ignore[arg-type]
     change = site.change("the configuration becomes a provider")
     parent = site.parent
     if isinstance(parent, ast.Attribute) and parent.attr in _MAKERS:
@@ -91,11 +95,13 @@ def config(site: Site) -> Change | Report | None:
     if isinstance(target, ast.Name) and (maker := only_use(site.file, target)) is not None:
         change.message = "what it says stands where the tracer is made"
         return change.depends_on(maker.func).remove(statement)
+    passed_on = _passed_on(site.file, target) if target is not None else []
+    change.depends_on(*passed_on)
     try:
         plan = read_config(change, call)
     except BuiltAtRunTime:
         early = target is not None and _is_set_where_made(site.file, target)
-        return _at_run_time(site, call, is_global=early)
+        return _at_run_time(site, call, is_global=early).depends_on(*passed_on)
     name = _new_name(site.file, target)
     _finish(change, plan)
     if name is not None and target is not None:
@@ -110,6 +116,18 @@ def config(site: Site) -> Change | Report | None:
     name = free_name(site.file, call, "provider", "tracer_provider")
     change.before(statement, *provider_lines(plan, name))
     return change.replace(call, name)
+
+
+def _passed_on(file: File, target: ast.expr) -> list[ast.expr]:
+    """The `config.initialize_tracer` that are not called here: a provider has no such method."""
+    members = [file.parents[use] for use in occurrences(file, target)]
+    return [
+        one
+        for one in members
+        if isinstance(one, ast.Attribute)
+        and one.attr in _MAKERS
+        and getattr(file.parents[one], "func", None) is not one
+    ]
 
 
 def only_use(file: File, target: ast.Name) -> ast.Call | None:
@@ -200,7 +218,10 @@ def _given(call: ast.Call, index: int, name: str) -> ast.expr | None:
 def _finish(change: Change, plan: Plan) -> None:
     if plan.notes:
         change.message += "; " + "; ".join(plan.notes)
-    change.advice = plan.propagation_note
+    notes = [plan.propagation_note, port_note(change, plan.port)]
+    if plan.exports and plan.host is None and not change.file.options.endpoint_from_env:
+        notes.append("JAEGER_AGENT_HOST is not read any more, OTEL_EXPORTER_OTLP_ENDPOINT is.")
+    change.advice = " ".join(filter(None, notes))
 
 
 def _target(statement: ast.stmt, call: ast.Call) -> ast.expr | None:
@@ -258,6 +279,12 @@ def _make(site: Site, *, is_global: bool) -> Change:
     is_global = is_global or becomes_global(file, call)
     change = site.change("the provider is set, and gives the tracer")
     statement = site.statement
+    bare = isinstance(statement, ast.Expr) and statement.value is call
+    if is_global and (line := _other_provider(file)):
+        if bare or any(is_run_time(file, one) for one in _made(file, owner)):
+            raise CannotRewrite(f"there is one global provider, and line {line} sets another")
+        change.unsafe = f"line {line} may keep the global provider; this one is its tracer's alone"
+        is_global = False
     name: Part = owner
     if isinstance(owner, ast.Call):
         if file.symbol(owner.func) != "jaeger_client.Config":
@@ -273,7 +300,6 @@ def _make(site: Site, *, is_global: bool) -> Change:
     made = _made(file, owner)
     change.depends_on(*(one.func for one in made))
     whole = _alternative(file, call)
-    bare = isinstance(statement, ast.Expr) and statement.value is call
     if not is_global:
         file.memo["provider", call] = name
         return change.replace(whole, name, ".get_tracer(__name__)")
@@ -288,6 +314,21 @@ def _make(site: Site, *, is_global: bool) -> Change:
     _check_hoistable(site, call)
     change.before(statement, setting)
     return change.replace(whole, f"{trace}.get_tracer(__name__)")
+
+
+def _other_provider(file: File) -> int:
+    """The line in which OpenTelemetry code that was here before sets a global provider, or 0.
+
+    It takes only the first, and leaves it at a warning.
+    """
+    lines = [
+        node.lineno
+        for node in file.nodes
+        if isinstance(node, ast.Call)
+        and (getattr(node.func, "attr", "") or getattr(node.func, "id", ""))
+        == "set_tracer_provider"
+    ]
+    return min(lines, default=0)
 
 
 def _chained_at_run_time(site: Site, owner: ast.Call, *, is_global: bool) -> Change:

@@ -104,3 +104,13 @@ def get_span(site: Site) -> Change:
 def tracer(site: Site) -> Change:
     change = site.change("the module's tracer")
     return change.replace(site.node, change.tracer())
+
+
+@rule.symbol("django.conf.settings.OPENTRACING_TRACING")
+def of_the_settings(site: Site) -> Report:
+    """`tracing = settings.OPENTRACING_TRACING`, as the adapter's manual has it for views."""
+    return Report(
+        "the adapter's object, which the settings hold",
+        "Use trace.get_current_span() for its span and trace.get_tracer(__name__) for its tracer; "
+        "@tracing.trace() goes, every request is traced.",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
-from codemods.emit import literal_key
+from codemods.emit import is_partly_unknown, literal_key
 from codemods.kinds import MIXTURES
 from codemods.model import Safety
 from codemods.registry import define
@@ -138,8 +138,12 @@ def tested(site: Site) -> Change:
         )
     change = site.change("asks whether a parent was found")
     trace = change.use("opentelemetry", "trace")
+    found: tuple[Part, ...]
     # `is_valid` would take the span that is current here for one that was extracted.
     found = (f"{trace}.get_current_span(", node, ").get_span_context().is_remote")
+    if is_partly_unknown(file, node):
+        context = change.use("opentelemetry.context", "Context")
+        found = ("(", *found, " if isinstance(", node, f", {context}) else ", node, " is not None)")
     if isinstance(parent, ast.Compare):
         absent = isinstance(parent.ops[0], ast.Is | ast.Eq)
         return change.replace(parent, "not " if absent else "", *found)

@@ -7,7 +7,7 @@ import ast
 from codemods.emit import argument_of, nanoseconds, rename_member, rewrite_arguments
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.site import Change, Site
+from codemods.site import CannotRewrite, Change, Site
 
 rule = define(
     code="JO203",
@@ -45,6 +45,8 @@ span.end(end_time=time.time_ns())
 
 @rule.member("span", "finish")
 def finish(site: Site) -> Change:
+    if isinstance(site.parent, ast.Attribute) and site.call is None:
+        raise CannotRewrite("a mock stands for the span")
     change = site.change("ends the span")
     assert isinstance(site.node, ast.Attribute)
     rename_member(change, site.node, "end")

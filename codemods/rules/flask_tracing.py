@@ -102,6 +102,7 @@ def constructor(site: Site) -> Change | Report:
     if isinstance(arguments.get("tracer"), ast.Lambda) or _is_function(site, arguments):
         change.unsafe = "the tracer may be set up when the module is loaded"
         before = [_called(arguments["tracer"])]
+    change.depends_on(*_stands_for(site.file, arguments.get("tracer")))
     kept = _depend_on_uses(site, change, statement)
     lines: list[tuple[Part, ...]]
     if kept is None:
@@ -125,6 +126,13 @@ def _request_hook(change: Change, names: ast.expr | None) -> tuple[Part, ...]:
         names,
         f' if getattr({request}, name, "") not in ("", b"")}})',
     )
+
+
+def _stands_for(file: File, tracer: ast.expr | None) -> list[ast.expr]:
+    """The `config.initialize_tracer` that the name of the tracer, or of its maker, stands for."""
+    bound = file.bound.get(tracer.id, ()) if isinstance(tracer, ast.Name) else ()
+    values = [getattr(file.parents[one], "value", None) for one in bound]
+    return [one for one in values if one in file.flow.members]
 
 
 def _is_function(site: Site, arguments: dict[str, ast.expr]) -> bool:

@@ -8,6 +8,7 @@ from codemods.emit import rewrite_arguments
 from codemods.instrumenting import is_empty, kept_calls
 from codemods.model import Safety
 from codemods.registry import define
+from codemods.setup import set_up_in
 from codemods.site import CannotRewrite, Change, Site
 
 rule = define(
@@ -83,7 +84,7 @@ def _interceptor(site: Site, *parameters: str) -> Change:
     change = site.change("OpenTelemetry's interceptor", advice=_INSTALL)
     for line in kept_calls(site, arguments.get("tracer")):
         change.before(site.statement, line)
-    return change.depends_on(*_users(site))
+    return change.depends_on(*_users(site), *set_up_in(site.file))
 
 
 def _users(site: Site) -> list[ast.AST]:

@@ -9,7 +9,7 @@ from codemods.edits import Part
 from codemods.emit import is_none, rewrite_arguments
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.setup import EXPORTERS, RESOURCES, exporter_call, url
+from codemods.setup import EXPORTERS, RESOURCES, exporter_call, port_note, url
 from codemods.site import CannotRewrite, Change, File, Report, Site, tight
 
 rule = define(
@@ -75,6 +75,11 @@ UNDERSTOOD = {
 # A collector's URL with "\0" for what is only known at run time.
 _URL = re.compile(r"(?:(https?)://)?([^:/@?]+)(?::[^/?]*)?(?:/(?:api/traces)?)?(?:\?.*)?")
 
+_ADDRESSES = {"agent_host_name", "collector_host_name", "collector_endpoint", "endpoint"}
+_ENVIRONMENT = (
+    "OTEL_EXPORTER_JAEGER_AGENT_HOST and OTEL_EXPORTER_JAEGER_ENDPOINT are not read any more, "
+    "OTEL_EXPORTER_OTLP_ENDPOINT is."
+)
 _LIMIT = "Set OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT to what max_tag_value_length was."
 
 
@@ -90,8 +95,11 @@ def exporter(site: Site) -> Change | Report:
     if unknown := arguments.keys() - UNDERSTOOD:
         raise CannotRewrite(f"the exporter's argument {min(unknown)} is not known")
     change = site.change("exports by OTLP")
-    if "max_tag_value_length" in arguments:
-        change.advice = _LIMIT
+    notes = [_LIMIT if "max_tag_value_length" in arguments else ""]
+    notes.append(port_note(change, arguments.get("agent_port") or arguments.get("collector_port")))
+    if not _ADDRESSES & arguments.keys() and not site.options.endpoint_from_env:
+        notes.append(_ENVIRONMENT)
+    change.advice = " ".join(filter(None, notes))
     target = _exporter(site, change, arguments)
     if service := arguments.get("service_name"):
         _name_service(site, change, service)
@@ -147,6 +155,9 @@ def _collector(
         option: tuple[Part, ...] = (", insecure=", *insecure) if protocol == "grpc" else ()
         return (f"{name}(endpoint=", endpoint, *option, ")")
     scheme, host = found
+    for part in _pieces(endpoint) or ():
+        if isinstance(part, ast.expr) and part is not host:
+            change.advice = port_note(change, part)
     if not scheme:
         scheme = "https" if _is_secure(insecure) else "http"
     tail = ":4317" if protocol == "grpc" else ":4318/v1/traces"

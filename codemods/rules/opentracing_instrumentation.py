@@ -7,6 +7,7 @@ import ast
 from codemods.instrumenting import INSTRUMENTORS, call_statement, install, instrumentor
 from codemods.model import Safety
 from codemods.registry import define
+from codemods.setup import set_up_in
 from codemods.site import CannotRewrite, Change, Report, Site
 
 rule = define(
@@ -114,6 +115,7 @@ def _everything(site: Site, statement: ast.stmt) -> Change:
         "instruments what was patched, where its instrumentation is installed",
         advice=install(*libraries),
     )
+    change.depends_on(*set_up_in(site.file))
     names = ", ".join(f'"{INSTRUMENTORS[library][0]}"' for library in libraries)
     points = change.use("importlib.metadata", "entry_points")
     return change.replace_statement(

@@ -62,6 +62,12 @@ def module(site: Site) -> Change | Report | None:
             f"the module {site.construct} itself is passed on",
             "Pass what is needed of it, in OpenTelemetry's words.",
         )
+    return tested_import(site, node)
+
+
+def tested_import(site: Site, node: ast.Name) -> Change:
+    """`if Config:` and the `Config = None` of an import that may fail ask for OpenTelemetry."""
+    file = site.file
     bound = file.bound.get(node.id, ())
     absent = [one for one in bound if isinstance(one, ast.Name) and _is_absent(file.parents[one])]
     if absent and not any(_is_at_import(file, one) for one in bound):

@@ -57,7 +57,7 @@ def test_work():
     ),
 )
 
-_UNPROVED = "the span is one that a provider of the SDK recorded"
+UNPROVED = "the span is one that a provider of the SDK recorded"
 
 
 def _change(site: Site, message: str) -> Change:
@@ -65,7 +65,7 @@ def _change(site: Site, message: str) -> Change:
     if not isinstance(getattr(site.node, "ctx", None), ast.Load):
         raise CannotRewrite("it is assigned to")
     finished = site.file.detail(site.owner) == "finished"
-    return site.change(message, unsafe="" if finished else _UNPROVED)
+    return site.change(message, unsafe="" if finished else UNPROVED)
 
 
 def _subscript(site: Site, node: ast.AST) -> ast.Subscript | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codemods.emit import parent_context, span_parent
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Report, Site
@@ -66,8 +67,6 @@ def start_span(site: Site) -> Change:
 @rule.symbol("opentracing.start_child_span", "opentracing_instrumentation.utils.start_child_span")
 def start_child_span(site: Site) -> Change:
     """`start_child_span(parent, name)` starts a span below a given one."""
-    from codemods.emit import parent_context
-
     call = site.call
     names = ("parent_span", "operation_name", "tags", "start_time")
     if site.construct.startswith("opentracing_instrumentation"):
@@ -78,7 +77,9 @@ def start_child_span(site: Site) -> Change:
     operation = arguments.get("operation_name")
     if operation is None or call is None or "start_time" in arguments or "tags" in arguments:
         raise CannotRewrite("its arguments are unusual")
-    context = parent_context(change, parent) if parent is not None else None
+    is_span = parent is not None and site.construct == "opentracing.start_child_span"
+    find = span_parent if is_span else parent_context  # the former asks the parent for its tracer
+    context = find(change, parent) if parent is not None else None
     tail = (", context=", *context) if context else ()
     return change.replace(call, change.tracer(), ".start_span(", operation, *tail, ")")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.codemods.helpers import check, run
+from tests.codemods.helpers import check, check_noop, run
 
 CONFIG = 'Config(config={"sampler": {"type": "const", "param": 1}}, service_name='
 PROVIDER = "TracerProvider(resource=Resource.create({SERVICE_NAME: "
@@ -351,3 +351,69 @@ def test_a_header_that_is_given_up_is_named(header: str, named: str) -> None:
     assert "UberTraceIdPropagator" not in result.source.decode()
     advice = " ".join(finding.advice for finding in result.findings)
     assert f"services that still speak `{named}` start new traces" in advice
+
+
+def test_a_second_global_provider_would_not_be_taken() -> None:
+    before = """\
+        from jaeger_client import Config
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+
+        trace.set_tracer_provider(TracerProvider())
+
+
+        def start(name):
+            config = Config({"sampler": {"type": "const", "param": 1}}, service_name=name)
+            return config.initialize_tracer()
+        """
+    result = check_noop(before)
+    assert "line 5 may keep the global provider" in result.findings[-1].advice
+    check(
+        before,
+        """\
+        from opentelemetry import trace
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        trace.set_tracer_provider(TracerProvider())
+
+
+        def start(name):
+            provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
+            provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+            return provider.get_tracer(__name__)
+        """,
+        unsafe=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("agent", "note"),
+    [
+        ('"local_agent": {"reporting_host": "jaeger", "reporting_port": PORT}', "`PORT` is not"),
+        ('"logging": True', "JAEGER_AGENT_HOST is not read any more"),
+    ],
+)
+def test_what_is_set_elsewhere_and_no_longer_asked_for_is_said(agent: str, note: str) -> None:
+    result = run(
+        "from jaeger_client import Config\n\n"
+        f'config = Config({{"sampler": {{"type": "const"}}, {agent}}}, service_name="a")\n'
+        "tracer = config.new_tracer()\n"
+    )
+    assert any(note in finding.advice for finding in result.findings)
+
+
+def test_a_configuration_whose_method_is_passed_on_stays() -> None:
+    check_noop(
+        """\
+        from jaeger_client import Config
+
+        from app import traced
+
+        config = Config({"sampler": {"type": "const", "param": 1}}, service_name="app")
+        traced(config.initialize_tracer)
+        """,
+        unsafe=True,
+    )

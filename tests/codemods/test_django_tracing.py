@@ -47,3 +47,50 @@ def test_the_settings_go() -> None:
         """,
         unsafe=True,
     )
+
+
+def test_the_tracing_object_of_the_settings_is_known_in_views() -> None:
+    before = """\
+        import opentracing
+        from django.conf import settings
+
+
+        def view(request):
+            span = settings.OPENTRACING_TRACING.get_span(request)
+            span.set_tag("size", 1)
+            opentracing.tracer.start_span("work", child_of=span).finish()
+        """
+    check_noop(before)
+    check(
+        before,
+        """\
+        from django.conf import settings
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+
+
+        def view(request):
+            span = trace.get_current_span()
+            span.set_attribute("size", 1)
+            tracer.start_span("work", context=trace.set_span_in_context(span)).end()
+        """,
+        unsafe=True,
+    )
+
+
+def test_the_tracing_object_of_the_settings_under_a_name_is_reported() -> None:
+    result = check_noop(
+        """\
+        from django.conf import settings
+
+        tracing = settings.OPENTRACING_TRACER
+
+
+        @tracing.trace()
+        def view(request):
+            return tracing.get_span(request)
+        """,
+        unsafe=True,
+    )
+    assert "trace.get_current_span()" in result.findings[0].advice

@@ -241,6 +241,19 @@ def test_suppressed_sites_are_left() -> None:
     assert Fate.SUPPRESSED in {finding.fate for finding in result.findings}
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        'mock.patch("app.views.opentracing.global_tracer")',
+        'monkeypatch.setattr("app.views.jaeger_client", None)',
+        'importlib.import_module("jaeger_client")',
+        'pytest.importorskip("opentracing")',
+    ],
+)
+def test_a_name_that_is_looked_up_at_run_time_is_reported(call: str) -> None:
+    assert [finding.code for finding in check_noop(f"{call}\n").findings] == ["JO109"]
+
+
 def test_select_and_ignore_take_prefixes() -> None:
     assert {f.code for f in run(WITH_SPAN, select=frozenset({"JO3"})).findings} <= {"JO301"}
     assert "JO301" not in {f.code for f in run(WITH_SPAN, ignore=frozenset({"JO3"})).findings}

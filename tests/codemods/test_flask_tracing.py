@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from codemods import Fate
 from tests.codemods.helpers import check, check_noop, run
 
 HEAD = """\
@@ -144,4 +145,41 @@ def test_kept_on_self() -> None:
             def tag(self):
                 trace.get_current_span().set_attribute("a", 1)
         """,
+    )
+
+
+@pytest.mark.parametrize("given", ["start()", "start", "lambda: start()"])
+def test_a_tracer_stays_what_an_extension_that_stays_wants(given: str) -> None:
+    result = check_noop(
+        f"""\
+        from flask_opentracing import FlaskTracing
+        from jaeger_client import Config
+
+        from app import app
+
+
+        def start():
+            config = Config({{"sampler": {{"type": "const", "param": 1}}}}, service_name="app")
+            return config.initialize_tracer()
+
+
+        tracing = FlaskTracing({given}, True, app, start_span_cb=print)
+        """
+    )
+    assert {finding.fate for finding in result.findings} == {Fate.REPORTED}
+
+
+def test_an_extension_stays_with_the_method_that_makes_its_tracer() -> None:
+    check_noop(
+        """\
+        from flask_opentracing import FlaskTracing
+        from jaeger_client import Config
+
+        from app import app
+
+        config = Config({"sampler": {"type": "const", "param": 1}}, service_name="app")
+        start = config.initialize_tracer
+        tracing = FlaskTracing(start, True, app)
+        """,
+        unsafe=True,
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.codemods.helpers import check, check_noop, check_untouched, left
+from codemods import Fate
+from tests.codemods.helpers import check, check_noop, check_untouched, left, run
 
 GRPC = "from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter"
 HTTP = "from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter"
@@ -234,3 +235,22 @@ def test_names_of_environment_variables_stay_what_they_are() -> None:
         host = os.environ["OTEL_EXPORTER_JAEGER_AGENT_HOST"]
         """,
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "note"),
+    [
+        ('agent_host_name="jaeger", agent_port=settings.PORT', "`settings.PORT` is not asked"),
+        ('collector_endpoint=f"http://jaeger:{PORT}/api/traces"', "`PORT` is not asked"),
+        ("", "OTEL_EXPORTER_OTLP_ENDPOINT is"),
+        ('agent_host_name="jaeger", agent_port=6831', ""),
+    ],
+)
+def test_what_is_set_elsewhere_and_no_longer_asked_for_is_said(arguments: str, note: str) -> None:
+    result = run(
+        "from opentelemetry.exporter.jaeger.thrift import JaegerExporter\n\n"
+        f"exporter = JaegerExporter({arguments})\n"
+    )
+    (call,) = (finding for finding in result.findings if finding.line == 3)
+    assert call.fate is Fate.REWRITTEN
+    assert note in call.advice if note else not call.advice

@@ -83,3 +83,18 @@ def test_a_decorated_function(decorator: str, name: str) -> None:
         "from opentelemetry import trace\n\ntracer = trace.get_tracer(__name__)\n\n\n"
         f"@tracer.start_as_current_span({name})\nasync def job():\n    pass\n",
     )
+
+
+def test_patches_stay_with_the_tracer_that_this_file_sets_up() -> None:
+    result = check_noop(
+        """\
+        from jaeger_client import Config
+        from opentracing_instrumentation.client_hooks import install_all_patches
+
+        config = Config({"sampler": {"type": "const", "param": 1}}, service_name="app")
+        tracer = config.initialize_tracer()
+        tracer.unheard_of()
+        install_all_patches()
+        """
+    )
+    assert "line 5 stays" in result.findings[-1].message

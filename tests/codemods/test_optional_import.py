@@ -75,3 +75,41 @@ def test_a_library_imported_when_it_is_needed_is_asked_for_as_before() -> None:
         """,
     )
     assert left(result) == ["6: opentracing", "10: opentracing"]
+
+
+def test_the_configuration_that_is_none_without_the_library() -> None:
+    result = check(
+        """\
+        try:
+            from jaeger_client import Config
+            import opentracing
+        except ImportError:
+            Config = None
+
+
+        def start(name):
+            if Config is None:
+                return None
+            config = Config({"sampler": {"type": "const", "param": 1}}, service_name=name)
+            return config.new_tracer()
+        """,
+        """\
+        try:
+            from opentelemetry import trace
+            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        except ImportError:
+            trace = None
+
+
+        def start(name):
+            if trace is None:
+                return None
+            provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
+            provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+            return provider.get_tracer(__name__)
+        """,
+    )
+    assert left(result) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 import pytest
 
 from tests.codemods.helpers import check, left, run
@@ -151,3 +153,131 @@ def test_a_test_of_what_may_be_a_span_or_a_context_is_reported() -> None:
         "    return parent is None\n",
     )
     assert "8: opentracing.SpanContext (tested)" in left(result)
+
+
+def test_a_parent_that_may_also_be_anything_is_told_apart_when_it_runs() -> None:
+    check(
+        """\
+        from contextvars import ContextVar
+
+        import opentracing
+        from opentracing import Format
+
+        tracer = opentracing.global_tracer()
+        above = ContextVar("above", default=None)
+
+
+        def started(name, carrier):
+            parent = tracer.extract(Format.TEXT_MAP, carrier)
+            if parent is None:
+                parent = above.get()
+            return tracer.start_span(name, child_of=parent)
+        """,
+        """\
+        from contextvars import ContextVar
+
+        from opentelemetry import context, propagate, trace
+        from opentelemetry.context import Context
+
+        tracer = trace.get_tracer(__name__)
+        above = ContextVar("above", default=None)
+
+
+        def started(name, carrier):
+            parent = propagate.extract(carrier, context=context.get_current())
+            if not (trace.get_current_span(parent).get_span_context().is_remote if isinstance(parent, Context) else parent is not None):
+                parent = above.get()
+            return tracer.start_span(name, context=trace.set_span_in_context(parent) if isinstance(parent, trace.Span) else trace.set_span_in_context(trace.NonRecordingSpan(parent)) if isinstance(parent, trace.SpanContext) else parent)
+        """,  # noqa: E501
+    )
+
+
+@pytest.mark.parametrize("parent", ["spans.get(key)", "spans[key] if key else None"])
+def test_a_span_that_may_not_be_there_is_asked_for(parent: str) -> None:
+    check(
+        f"""\
+        import opentracing
+
+        tracer = opentracing.global_tracer()
+        spans = {{"first": tracer.start_span("first")}}
+
+
+        def started(name, key):
+            parent = {parent}
+            return tracer.start_span(name, child_of=parent)
+        """,
+        f"""\
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+        spans = {{"first": tracer.start_span("first")}}
+
+
+        def started(name, key):
+            parent = {parent}
+            return tracer.start_span(name, context=trace.set_span_in_context(parent) if parent is not None else None)
+        """,  # noqa: E501
+    )
+
+
+def test_a_span_that_was_active_elsewhere_is_a_parent_only_where_there_was_one() -> None:
+    check(
+        """\
+        import opentracing
+
+        tracer = opentracing.global_tracer()
+        above = tracer.active_span
+
+
+        def started(name):
+            return tracer.start_span(name, child_of=above)
+        """,
+        """\
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+        above = trace.get_current_span()
+
+
+        def started(name):
+            return tracer.start_span(name, context=trace.set_span_in_context(above) if above.get_span_context().is_valid else None)
+        """,  # noqa: E501
+    )
+
+
+def test_what_start_child_span_is_given_is_a_span() -> None:
+    check(
+        """\
+        import opentracing
+
+
+        def below(parent):
+            return opentracing.start_child_span(parent, "work")
+        """,
+        """\
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+
+
+        def below(parent):
+            return tracer.start_span("work", context=trace.set_span_in_context(parent))
+        """,
+    )
+
+
+def test_what_is_extracted_waits_for_the_start_that_takes_it() -> None:
+    result = run(
+        dedent(
+            """\
+            from opentracing import Format
+
+
+            def handle(tracer, carrier, tags):
+                parent = tracer.extract(Format.TEXT_MAP, carrier)
+                return tracer.start_span("work", child_of=parent, tags=tags)
+            """
+        )
+    )
+    assert "tracer.extract(" in result.source.decode()
+    assert "line 6 may be rewritten too" in result.findings[1].advice

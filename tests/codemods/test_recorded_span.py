@@ -73,3 +73,15 @@ for log in logs:
     print((log.timestamp / 1e9))
 """
     assert run(HEAD + body).source.decode().endswith(after)
+
+
+def test_a_mock_of_a_span_is_reported() -> None:
+    result = run("import opentracing\n\n\ndef test_it(span):\n    span.finish.assert_called()\n")
+    assert "span.finish.assert_called()" in result.source.decode()
+    assert any("mock" in finding.message for finding in result.findings)
+
+
+def test_the_name_of_a_span_from_elsewhere_needs_unsafe() -> None:
+    source = "import opentracing\n\n\ndef show(span):\n    return span.operation_name\n"
+    assert "span.operation_name" in run(source).source.decode()
+    assert "span.name" in run(source, unsafe=True).source.decode()

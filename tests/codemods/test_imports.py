@@ -1,0 +1,152 @@
+"""Where new imports go: where the legacy one stood that served the same code."""
+
+from __future__ import annotations
+
+from tests.codemods.helpers import check, left
+
+
+def test_an_import_inside_a_function_stays_there() -> None:
+    check(
+        """\
+        def start(name):
+            import opentracing
+
+            return opentracing.tracer.start_span(name)
+
+
+        def stop(span):
+            span.finish()
+        """,
+        """\
+        def start(name):
+            from opentelemetry import trace
+
+            return trace.get_tracer(__name__).start_span(name)
+
+
+        def stop(span):
+            span.end()
+        """,
+    )
+
+
+def test_what_the_module_needs_too_is_imported_once() -> None:
+    check(
+        """\
+        import opentracing
+
+        tracer = opentracing.global_tracer()
+
+
+        def fail(span):
+            from opentracing import tags
+
+            span.set_tag(tags.ERROR, True)
+        """,
+        """\
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+
+
+        def fail(span):
+
+            span.set_status(trace.StatusCode.ERROR)
+        """,
+    )
+
+
+def test_each_branch_that_imports_the_library_imports_its_successor() -> None:
+    check(
+        """\
+        def exporter(kind):
+            if kind == "thrift":
+                from opentelemetry.exporter.jaeger.thrift import JaegerExporter
+
+                return JaegerExporter(agent_host_name="jaeger")
+            from opentelemetry.exporter.jaeger.proto.grpc import JaegerExporter
+
+            return JaegerExporter(collector_endpoint="jaeger:14250", insecure=True)
+        """,
+        """\
+        def exporter(kind):
+            if kind == "thrift":
+                from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+                return OTLPSpanExporter(endpoint="http://jaeger:4317", insecure=True)
+            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+            return OTLPSpanExporter(endpoint="http://jaeger:4317", insecure=True)
+        """,
+    )
+
+
+def test_a_branch_of_the_module_keeps_its_imports_for_all_functions() -> None:
+    check(
+        """\
+        from settings import TRACING
+
+        if TRACING:
+            import opentracing
+            from opentracing.ext import tags
+
+
+        def fail():
+            if TRACING:
+                opentracing.tracer.active_span.set_tag(tags.ERROR, True)
+        """,
+        """\
+        from settings import TRACING
+
+        if TRACING:
+            from opentelemetry import trace
+
+
+        def fail():
+            if TRACING:
+                trace.get_current_span().set_status(trace.StatusCode.ERROR)
+        """,
+    )
+
+
+def test_an_import_for_type_checkers_stays_one() -> None:
+    check(
+        """\
+        from __future__ import annotations
+
+        from typing import TYPE_CHECKING
+
+        if TYPE_CHECKING:
+            from opentracing import Span
+
+
+        def tag(span: Span) -> None:
+            span.set_tag("size", 1)
+        """,
+        """\
+        from __future__ import annotations
+
+        from typing import TYPE_CHECKING
+
+        if TYPE_CHECKING:
+            from opentelemetry import trace
+
+
+        def tag(span: trace.Span) -> None:
+            span.set_attribute("size", 1)
+        """,
+    )
+
+
+def test_what_is_left_of_a_local_import_stays_beside_the_new_one() -> None:
+    result = check(
+        """\
+        def start(name):
+            if name: from opentracing import tracer, unheard_of; unheard_of(); tracer.start_span(name)
+        """,
+        """\
+        def start(name):
+            if name: from opentelemetry import trace; from opentracing import unheard_of; unheard_of(); trace.get_tracer(__name__).start_span(name)
+        """,  # noqa: E501
+    )
+    assert left(result) == ["2: opentracing.unheard_of"]
