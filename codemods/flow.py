@@ -763,6 +763,8 @@ class Flow:
                 return self._class_member(owner.detail, attr) or resolved
             if resolved.kind == "name" and self.is_legacy(resolved.detail):
                 self.symbols[node] = legacy.canonical(resolved.detail)
+            elif self._is_of_a_stranger(resolved) and self._telltale(node, attr):
+                return self._unknown_member(node, UNKNOWN, attr, scope)  # flask.g.tracer.inject
             return resolved
         if owner.kind in INSTANCES:
             self.members[node] = owner
@@ -780,6 +782,17 @@ class Flow:
         if owner.kind == "other":
             return owner
         return self._unknown_member(node, owner, attr, scope)
+
+    def _is_of_a_stranger(self, fact: Fact) -> bool:
+        """Whether a name lies in a library of which nothing is known, as `flask.g.tracer`."""
+        if fact.kind != "name" or self.is_legacy(fact.detail):
+            return False
+        path = fact.detail
+        while path:
+            if self.fact(path) is not None:
+                return False
+            path = path.rpartition(".")[0]
+        return fact.detail.partition(".")[0] not in ("opentelemetry", *legacy.OTHER_TRACERS)
 
     def _class_member(self, cls: str, attr: str) -> Fact | None:
         for base in self._bases(cls):
@@ -838,7 +851,12 @@ class Flow:
                 return FOREIGN
             kind = legacy.METHODS.get((owner.kind, node.func.attr), "")
             return self._given(node.func, kind, detail_of(owner, node.func.attr))
-        if callee.kind == "name":
+        legacy_call = (
+            isinstance(node.func, ast.Attribute)
+            and (callee in (UNKNOWN, OPENTELEMETRY) or self._is_of_a_stranger(callee))
+            and self._is_legacy_call(node)
+        )
+        if callee.kind == "name" and not legacy_call:
             return self._call_name(node, callee.detail)
         if callee.kind == "callable":
             return Fact(callee.detail, "", callee.made)
@@ -853,7 +871,7 @@ class Flow:
             if node.func.attr in ("enter_context", "enter_async_context") and args:
                 return self._entered(args[0])
             self._learn_append(node, args, scope)
-            if (callee.kind == "" or callee == OPENTELEMETRY) and self._is_legacy_call(node):
+            if legacy_call:
                 foreign = container == FOREIGN
                 self.members[node.func] = Fact("tracer", "foreign" if foreign else "duck")
                 return (

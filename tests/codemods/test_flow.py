@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.codemods.helpers import left, run
+from tests.codemods.helpers import check_untouched, left, run
 
 HEAD = "import opentracing\n\n"
 PROGRAMS = {
@@ -70,3 +70,20 @@ def test_known(program: str, shows: str) -> None:
     assert shows in result.source.decode()
     assert left(result) == []
     assert run(result.source.decode()).source == result.source
+
+
+@pytest.mark.parametrize("holder", ["g", "current_app", "flask.g"])
+def test_a_tracer_on_an_object_of_a_library_is_seen(holder: str) -> None:
+    result = run(
+        "import flask\nimport opentracing\nfrom flask import current_app, g\n\n\ndef work():\n"
+        f"    with {holder}.tracer.start_active_span('a') as scope:\n"
+        "        scope.span.set_tag('b', 'c')\n"
+        f"    {holder}.tracer.start_span('d', child_of=scope.span).finish()\n"
+    )
+    text = result.source.decode()
+    assert f"with {holder}.tracer.start_as_current_span('a') as span:" in text
+    assert f"{holder}.tracer.start_span('d', context=" in text
+
+
+def test_a_call_of_another_library_is_no_legacy_call() -> None:
+    check_untouched("import numpy\n\nnumpy.random.inject('a', 'b')\nnumpy.start_span('a')\n")

@@ -143,7 +143,7 @@ def test_what_is_left_of_a_local_import_stays_beside_the_new_one() -> None:
         """\
         def start(name):
             if name: from opentracing import tracer, unheard_of; unheard_of(); tracer.start_span(name)
-        """,
+        """,  # noqa: E501
         """\
         def start(name):
             if name: from opentelemetry import trace; from opentracing import unheard_of; unheard_of(); trace.get_tracer(__name__).start_span(name)
