@@ -143,20 +143,20 @@ class Flow:
         return self._wild.get(key) if found is None and key[:1] == "?" else found
 
     def is_borrowed(self, dotted: str) -> bool:
-        """Whether a dotted name is a legacy one as another module of the project imports it."""
-        while dotted:
-            found = self.known.get(dotted)
-            if found is not None and found.kind == "name":
-                return self.is_legacy(found.detail)
+        """Whether a dotted name is, or lies in, a legacy one that another module imports."""
+        while dotted and not self.lender(dotted):
             dotted = dotted.rpartition(".")[0]
-        return False
+        return bool(dotted)
+
+    def lender(self, dotted: str) -> str:
+        """The legacy name that a module of the project imports, and offers as `dotted`, or ""."""
+        found = self.known.get(dotted, UNKNOWN)
+        return found.detail if found.kind == "name" and self.is_legacy(found.detail) else ""
 
     def told(self) -> dict[str, Fact]:
         """The facts that concern other modules: those that lead to something legacy."""
         known = {key for key, fact in self.known.items() if is_legacy_fact(fact)}
         kept = {key: fact for key, fact in self.own.items() if is_legacy_fact(fact)}
-        if all(fact.kind == "name" for fact in kept.values()) and self.package != self.module:
-            kept = {key: fact for key, fact in kept.items() if "." in fact.detail}
         owners = {owner for key in (*kept, *known) for owner in owners_of(key)}
         for key, fact in self.own.items():
             passed_on = fact.kind != "name" or self.package == self.module
@@ -776,9 +776,9 @@ class Flow:
             return self._given(node, kind, detail_of(owner, attr))
         if owner.kind == "instance":
             return self._instance_member(node, owner, attr)
-        if owner == OPENTELEMETRY and attr in legacy.TELLTALE:  # a call that was left
-            self.members[node] = Fact(legacy.TELLTALE[attr], "duck")
-            return UNKNOWN
+        if owner == OPENTELEMETRY and (kind := self._telltale(node, attr)):  # what was left
+            self.members[node] = Fact(kind, "duck")
+            return self._given(node, legacy.ATTRIBUTES.get((kind, attr), ""))
         if owner.kind == "other":
             return owner
         return self._unknown_member(node, owner, attr, scope)
@@ -836,7 +836,7 @@ class Flow:
             return legacy.TELLTALE[attr]
         if attr in legacy.TELLTALE_WHEN_NAMED and isinstance(node, ast.Attribute):
             kind = legacy.TELLTALE_WHEN_NAMED[attr]
-            if _last_name(node.value).lower().endswith(kind) and kind == "span":
+            if _last_name(node.value).lower().endswith(kind):
                 return kind
         return ""
 

@@ -18,9 +18,11 @@ Wanted = tuple[str, str, str]  # module, member, the name it has here
 def edits(file: File, editor: Editor, changes: Sequence[Change]) -> list[Edit]:
     """The edits of import statements, given what the changes left and what they want."""
     gone = _unused(file, editor)
+    direct = _direct(file, gone)
+    gone |= direct.keys()
     local = _local(file, gone, changes)
     below = {one for wanted in local.values() for one in wanted}
-    wanted = {one for change in changes for one in change.imports} - below
+    wanted = {one for change in changes for one in change.imports} - below | {*direct.values()}
     tracer = any(change.module_tracer for change in changes)
     made = _removals(file, gone - {alias for one in local for alias in one.names})
     grouped = _grouped(wanted)
@@ -146,13 +148,29 @@ def _unused(file: File, editor: Editor) -> set[ast.alias]:
     return gone
 
 
+def _direct(file: File, gone: set[ast.alias]) -> dict[ast.alias, Wanted]:
+    """Legacy names that are used still, and were imported from a module that may lose them."""
+    lent = {
+        alias: file.flow.lender(target)
+        for alias, target in file.flow.imports.items()
+        if alias in file.parents and alias not in gone and alias.name != "*"
+    }
+    return {alias: (*_split(lender), _bound(alias)) for alias, lender in lent.items() if lender}
+
+
+def _split(qualified: str) -> tuple[str, str]:
+    """`opentracing.ext.tags` is the member `tags` of `opentracing.ext`."""
+    module, _, member = qualified.rpartition(".")
+    return (module, member) if module else (qualified, "")
+
+
 def _bound(alias: ast.alias) -> str:
     return alias.asname or alias.name.partition(".")[0]
 
 
 def _is_legacy_import(file: File, alias: ast.alias, target: str) -> bool:
     star = alias.name == "*" and file.flow.is_legacy(f"{target}.x")
-    return file.flow.is_legacy(target) or star
+    return file.flow.is_legacy(target) or star or bool(file.flow.lender(target))
 
 
 def _star_used(file: File, editor: Editor, module: str) -> bool:

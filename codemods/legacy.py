@@ -234,12 +234,13 @@ TELLTALE = {
     "set_baggage_item": "span",
     "get_baggage_item": "span",
 }
-# These also belong to others (Sentry, Datadog); they tell only on a thing named like a span.
+# These also belong to others (Sentry, Datadog); they tell only on a thing named like that.
 TELLTALE_WHEN_NAMED = {
     "set_tag": "span",
     "finish": "span",
     "log_event": "span",
-    "start_span": "tracer",
+    "scope_manager": "tracer",
+    "active_span": "tracer",
 }
 OTHER_TRACERS = ("sentry_sdk", "ddtrace", "raven", "elasticapm", "newrelic", "aws_xray_sdk")
 

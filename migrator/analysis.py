@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import codemods
@@ -152,29 +152,41 @@ def _kept(files: Sequence[str]) -> list[str]:
 
 
 def _jobs(loaded: project.Project, members: Sequence[str], result: Analysis) -> list[rewriting.Job]:
-    """What to rewrite, and the other files whose tracers and the like it uses."""
+    """What to rewrite, and the other files whose tracers and the like it uses, or that use its."""
     jobs: dict[str, rewriting.Job] = {}
-    todo = [name for name in loaded.sources if is_below(loaded.modules[name].path, members)]
-    asked = frozenset(todo)
-    while todo:
-        name = todo.pop()
+    asked = {name for name in loaded.sources if is_below(loaded.modules[name].path, members)}
+    for name, source in loaded.sources.items():
         module = loaded.modules[name]
-        if name in loaded.problems:
-            if name in asked:
-                result.problems.append(loaded.problems[name])
-        elif name not in jobs:
+        if name not in loaded.problems:
             jobs[name] = rewriting.Job(
                 module.path,
-                loaded.sources[name],
+                source,
                 name,
                 module.is_package,
                 loaded.facts_for(name),
                 loaded.root,
                 name in asked,
             )
-            makers = {rewriting.module_of(maker) for maker in jobs[name].makers}
-            todo += makers & loaded.sources.keys()
-    return list(jobs.values())
+        elif name in asked:
+            result.problems.append(loaded.problems[name])
+    return [jobs[name] for name in _together(jobs, asked)]
+
+
+def _together(jobs: Mapping[str, rewriting.Job], asked: Iterable[str]) -> list[str]:
+    """The files that are asked for, and those that hold one of them back, however indirectly."""
+    near: dict[str, set[str]] = {name: set() for name in jobs}
+    for name, job in jobs.items():
+        for other in {rewriting.module_of(maker) for maker in job.makers} & jobs.keys():
+            near[name].add(other)
+            near[other].add(name)
+    found: dict[str, None] = {}
+    todo = [name for name in asked if name in jobs]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found[name] = None
+            todo += near[name]
+    return [name for name in jobs if name in found]
 
 
 def _writing_order(loaded: project.Project) -> list[str]:

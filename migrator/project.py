@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import codemods
 from codemods import Fact, Facts, Unreadable, legacy
 from codemods.flow import CONFTEST
-from codemods.kinds import MIXTURES, is_passed, prefer
+from codemods.kinds import MIXTURES, is_legacy_fact, is_passed, prefer
 from migrator import importers
 from migrator.discovery import Hits, search
 from migrator.module import SOURCE_FOLDER, Module, module_of
@@ -89,7 +89,7 @@ def load(root: str, files: Iterable[str], hits: Hits, wanted: Collection[str]) -
     told: set[str] = set()
     for _ in range(MOST_ROUNDS):
         news = _round(project, fresh)
-        told |= news.told
+        told |= news.told | news.lending
         fresh = _add_addressed(project, news.addressed)
         fresh.update(
             name
@@ -120,10 +120,14 @@ def _related(project: Project, wanted: set[str]) -> set[str]:
 
 @dataclass(slots=True)
 class _News:
-    """The modules that something legacy was newly said of, and those that others said it of."""
+    """The modules that something legacy was newly said of, and those that others said it of.
+
+    `lending` are those that import a legacy name, which others may import from them.
+    """
 
     told: set[str] = field(default_factory=set)
     addressed: set[str] = field(default_factory=set)
+    lending: set[str] = field(default_factory=set)
 
 
 def _round(project: Project, fresh: Iterable[str]) -> _News:
@@ -178,6 +182,9 @@ def _learn(project: Project, name: str, said: Facts, news: _News) -> None:
         if known.get(tail) == fact:
             continue
         known[tail] = fact
+        if owner == name and fact.kind == "name" and "." in fact.detail and is_legacy_fact(fact):
+            project.words.setdefault(owner, set()).add(_word(tail))
+            news.lending.add(owner)
         if fact.kind not in STRUCTURE:
             project.legacy.setdefault(owner, set()).add(tail)
         elif owner != name or not _leads_to_legacy(project, name, tail, fact):

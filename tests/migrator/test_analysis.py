@@ -330,3 +330,48 @@ def test_the_reason_told_is_the_first_of_a_chain(tmp_path):
         4: "line 4",  # the tracer, for its call
         5: "the scope made in line 4",
     }
+
+
+@pytest.mark.parametrize("taken", ["*", "opentracing"])
+def test_a_legacy_module_that_comes_from_a_module_of_the_project_goes_with_its_import(
+    tmp_path, taken
+):
+    lib = "import opentracing\n\nopentracing.tracer.start_span('a').finish()\n"
+    use = (
+        f"from lib import {taken}\n\nopentracing.tracer.start_span('b', tags={{'c': 1}}).finish()\n"
+    )
+    found = analyse([str(write(tmp_path, lib=lib, use=use))], DEFAULTS)
+    assert changed(found) == {"lib", "use"}
+    assert all(b"opentracing.tracer" not in text for text in found.after.values())
+    assert all(b"import opentracing" not in text for text in found.after.values())
+
+
+def test_what_stays_is_imported_from_where_it_is(tmp_path):
+    lib = "from opentracing import tags\n\nprint(tags.ERROR)\n"
+    use = "from lib import tags\n\nprint(tags.unheard_of, tags.ERROR)\n"
+    found = analyse([str(write(tmp_path, lib=lib, use=use))], DEFAULTS)
+    after = {Path(path).stem: text.decode() for path, text in found.after.items()}
+    assert "import" not in after["lib"]
+    assert after["use"].startswith("from opentracing import tags\n")
+
+
+def test_a_file_asked_for_alone_heeds_those_that_use_it(tmp_path):
+    use = (
+        "from facade import tracer\n\n\ndef f(how):\n    tracer().start_span('a', **how).finish()\n"
+    )
+    folder = write(tmp_path, facade=FACADE, use=use)
+    assert changed(analyse([str(folder / "facade.py")], DEFAULTS)) == set()
+
+
+def test_what_is_left_on_a_migrated_tracer_is_seen_again(tmp_path):
+    lib = "from opentelemetry import trace\n\ntracer = trace.get_tracer(__name__)\n"
+    use = """\
+        from lib import tracer
+
+        def work(above):
+            span = tracer.start_span("opentracing", child_of=above)
+            return keep(tracer.scope_manager.activate(span, True) or above)
+        """
+    found = analyse([str(write(tmp_path, lib=lib, use=use))], replace(DEFAULTS, unsafe=True))
+    assert changed(found) == set()
+    assert any("scope_manager" in line for line in messages(found, "use"))
