@@ -164,7 +164,8 @@ def decide(site: Site) -> Decision:
     try:
         outcome = handler(site)
     except CannotRewrite as error:
-        outcome = Report(f"not rewritten: {error}", rule.rule.title)
+        recipe = f"By hand: {rule.rule.title} (jaeger2otlp explain {rule.rule.code})."
+        outcome = Report(f"not rewritten: {error}", recipe)
     seconds = time.perf_counter() - started
     return Decision(site, rule, outcome or _unknown(site), seconds=seconds)
 

@@ -149,7 +149,7 @@ def _decode(data: bytes) -> tuple[str, str]:
     except SyntaxError as error:
         if "invalid or missing" in str(error):
             raise Unreadable("the bytes are not utf-8, and no coding cookie says what") from error
-        raise Unreadable(f"unknown encoding: {error.msg}; fix the coding cookie") from error
+        raise Unreadable(f"{error.msg}; fix the coding cookie") from error
     try:
         text = data.decode(encoding)
         exact = text.encode(encoding) == data

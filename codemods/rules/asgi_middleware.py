@@ -89,7 +89,7 @@ def setup(site: Site) -> Report:
 
 @rule.symbol("fastapi_opentracing.tracer")
 def module_tracer(site: Site) -> Change:
-    change = site.change("the module's tracer")
+    change = site.change("becomes the module's tracer")
     return change.replace(site.node, change.tracer())
 
 

@@ -102,7 +102,7 @@ def get_span(site: Site) -> Change:
 
 @rule.member("django_tracing", "tracer", "_tracer")
 def tracer(site: Site) -> Change:
-    change = site.change("the module's tracer")
+    change = site.change("becomes the module's tracer")
     return change.replace(site.node, change.tracer())
 
 

@@ -242,5 +242,5 @@ def get_span(site: Site) -> Change:
 def tracer(site: Site) -> Change:
     if not isinstance(getattr(site.node, "ctx", None), ast.Load):
         raise CannotRewrite("the tracer of the extension is replaced")
-    change = site.change("the module's tracer")
+    change = site.change("becomes the module's tracer")
     return change.replace(site.node, change.tracer())

@@ -45,7 +45,7 @@ _PLACES = (ast.arguments, ast.keyword, ast.Call, ast.Assign, ast.Return, ast.Dic
 @rule.symbol("opentracing.tracer")
 def tracer(site: Site) -> Change:
     node = site.node
-    change = site.change("the module's tracer")
+    change = site.change("becomes the module's tracer")
     if isinstance(getattr(node, "ctx", None), ast.Store):
         return _set(site, change)
     return change.replace(node, _expression(site, change))
@@ -56,7 +56,7 @@ def global_tracer(site: Site) -> Change:
     call = site.call
     if call is None:
         return _function(site)
-    change = site.change("the module's tracer")
+    change = site.change("becomes the module's tracer")
     return change.replace(call, _expression(site, change))
 
 

@@ -58,7 +58,7 @@ def span(site: Site) -> Change | None:
     ):
         raise CannotRewrite("the scope is lost here, so nothing ever closes it")
     if is_unentered(file, owner):
-        raise CannotRewrite("what a function gives has a span first when `with` enters it")
+        raise CannotRewrite("the scope comes from a function, and is a span only inside `with`")
     held = variable(file, owner)
     target = file.parents[site.node]
     if held is not None:
