@@ -26,6 +26,7 @@ class Decision:
     outcome: Change | Report
     applied: bool = False
     waits_for: str = ""  # the site that is the reason, where it is another one
+    note: str = ""  # to be told with the advice
     consumed: Decision | None = None
     seconds: float = 0.0
 

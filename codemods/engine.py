@@ -96,6 +96,7 @@ def rewrite(
     if not decided:
         return Rewrite(source, ())
     result = _apply(file, decided, elsewhere)
+    _warn_of_loss(file, result, decided)
     if options.mark:
         marks = _marks(file, decided)
         result = _attempt(file, decided, [one for one in decided if one.applied], marks)
@@ -132,6 +133,19 @@ def _apply(file: File, decided: list[Decision], elsewhere: Stays) -> str:
         candidates = kept
     warn(file, decided, elsewhere)
     return result
+
+
+def _warn_of_loss(file: File, text: str, decided: Iterable[Decision]) -> None:
+    """Say it at the first site that is left, where no later run would look at the file."""
+    if is_candidate(text.encode()) or not is_candidate(file.source.text.encode()):
+        return
+    for one in decided:
+        is_left = one.fate in (Fate.HELD, Fate.REPORTED) and not isinstance(
+            one.site.node, ast.alias
+        )
+        if is_left and not one.waits_for:
+            one.note = "Do it now: with the last import gone, a later run does not find this file."
+            return
 
 
 def _wanted(one: Decision, options: Options) -> bool:
@@ -288,6 +302,6 @@ def _finding(file: File, one: Decision) -> Finding:
         fate=fate,
         construct=one.site.construct,
         message=message,
-        advice=advice,
+        advice=" ".join(filter(None, (advice, one.note))),
         waits_for=one.waits_for if fate in (Fate.HELD, Fate.REPORTED) else "",
     )

@@ -283,3 +283,13 @@ def test_needles() -> None:
     assert is_candidate(b"from opentracing import x")
     assert is_candidate(b"def f(t): t.start_active_span('a')")
     assert not is_candidate(b"import os")
+
+
+def test_it_is_said_where_a_later_run_would_not_find_what_is_left() -> None:
+    result = run(
+        "from opentracing import Format\n\n\ndef handle(tracer, headers, tags):\n"
+        "    parent = tracer.extract(Format.TEXT_MAP, headers)\n"
+        "    return tracer.start_span('a', child_of=parent, tags=tags)\n"
+    )
+    (told,) = [f for f in result.findings if "a later run does not find" in f.advice]
+    assert told.construct == "opentracing.Tracer.start_span"
