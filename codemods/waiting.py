@@ -10,6 +10,7 @@ from typing import NamedTuple
 from codemods import origins
 from codemods.decision import Decision, is_selected
 from codemods.model import Fate, Stays
+from codemods.setup import set_up_in
 from codemods.site import Change, File, Report
 
 
@@ -161,7 +162,7 @@ def _hold(one: Decision, missing: list[_Missing]) -> None:
 
 
 def warn(file: File, decided: list[Decision], elsewhere: Stays) -> None:
-    """Say it where what is rewritten is also given something that stays legacy."""
+    """Say it where what is rewritten is also given something that stays, or is sent nowhere."""
     left = {**elsewhere.left, **_left(file, decided)}
     for one in decided:
         change = (one.consumed or one).outcome
@@ -170,3 +171,10 @@ def warn(file: File, decided: list[Decision], elsewhere: Stays) -> None:
                 where = origins.place(maker, file.flow.module)
                 advice = f"The {kind} made in {where} comes here too: rewrite that by hand."
                 change.advice = " ".join(filter(None, (change.advice, advice)))
+    for node in set_up_in(file):
+        set_up = _at(node, decided)
+        if set_up is not None and set_up.fate in (Fate.HELD, Fate.REPORTED):
+            set_up.note, set_up.waits_for = _SENT_NOWHERE, ""  # to be told for itself
+
+
+_SENT_NOWHERE = "Until this is rewritten, the spans of what was rewritten are sent nowhere."

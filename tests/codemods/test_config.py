@@ -417,3 +417,14 @@ def test_a_configuration_whose_method_is_passed_on_stays() -> None:
         """,
         unsafe=True,
     )
+
+
+def test_a_set_up_that_stays_says_that_spans_are_sent_nowhere() -> None:
+    result = run(
+        "import opentracing\nfrom jaeger_client import Config\n\n"
+        'config = Config({"strange": 1}, service_name="a")\nconfig.initialize_tracer()\n\n\n'
+        'def work():\n    with opentracing.tracer.start_active_span("a"):\n        pass\n'
+    )
+    assert "start_as_current_span" in result.source.decode()
+    (told,) = [f for f in result.findings if "sent nowhere" in f.advice]
+    assert told.construct == "jaeger_client.Config.initialize_tracer"
