@@ -5,19 +5,14 @@ A forward walk over the statements, with scopes. What it learns about names that
 repeated until they are stable, so that order in the file does not matter. The facts of one
 module are the knowledge with which the next is walked.
 
-Keys of facts, for a module `m`:
-
-    m.name          what a global, or an attribute of a class (m.C.name), is
-    m.f()           what calling a function or method gives
-    m.f(0) m.f(x)   what a parameter is, by place (self not counted) and by name
-    ?.name ?[name]  what an attribute or key of an object of unknown class is
+The keys of facts are in `knowledge.py`.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,14 +32,12 @@ from codemods.kinds import (
     element_of,
     is_legacy_fact,
     is_member,
-    is_passed,
-    leads,
     name,
-    owners_of,
     part_of,
     prefer,
     unpacked_as,
 )
+from codemods.knowledge import Knowledge
 from codemods.model import Fact, Facts
 from codemods.source import children
 
@@ -73,7 +66,7 @@ class Scope:
     hints: dict[str, str] = field(default_factory=dict)
 
 
-class Flow:
+class Flow(Knowledge):
     """The walk over one module, and its results.
 
     `kinds` has a fact for every expression seen; `symbols` the qualified (canonical) legacy name
@@ -84,11 +77,8 @@ class Flow:
     def __init__(
         self, tree: ast.Module, index: Index, *, module: str, is_package: bool, known: Facts
     ) -> None:
+        super().__init__(module, is_package=is_package, known=known)
         self.tree = tree
-        self.module = module
-        self.package = module if is_package else module.rpartition(".")[0]
-        self.known = known
-        self.own: dict[str, Fact] = {}
         self.kinds: dict[ast.AST, Fact] = {}
         self.symbols: dict[ast.AST, str] = {}
         self.members: dict[ast.AST, Fact] = {}
@@ -99,16 +89,13 @@ class Flow:
         self._pending: list[tuple[FunctionNode | ast.Lambda, Scope]] = []
         self._stars: list[str] = []
         self._foreign = False
-        self._own_roots = set(module.split(".")) & legacy.ROOTS.keys() - {"opentracing"}
-        self._own_roots |= {legacy.root(key) for key, fact in known.items() if fact == name(key)}
-        self._wild = {key[key.index("?") :]: fact for key, fact in known.items() if "?" in key}
         self._hints, self._outer = index.hints, index.outer
         self._imports_legacy = index.imports_legacy
         for _ in range(_ROUNDS):
-            self._read: dict[str, Fact | None] = {}
+            self.read.clear()
             self._run()
-            if all(self._look(key) == fact for key, fact in self._read.items()):
-                break  # whatever the walk relied on is still so
+            if self.is_settled():
+                break
 
     def holds_for(self, module: str, *, is_package: bool, known: Facts) -> bool:
         """Whether a walk of the same tree in this light would find the same."""
@@ -119,108 +106,6 @@ class Flow:
         """The kind of an expression as one word, "" where it is nothing of ours."""
         what = self.kinds.get(node, UNKNOWN).kind
         return what if what in INSTANCES or what.startswith("[]") else ""
-
-    # Facts.
-
-    def is_legacy(self, qualified: str) -> bool:
-        """Whether a name lies in a legacy package (in which this module does not itself lie)."""
-        return legacy.is_legacy(qualified) and legacy.root(qualified) not in self._own_roots
-
-    def fact(self, key: str) -> Fact | None:
-        """What is known under a key, here or from other modules."""
-        found = self._look(key)
-        self._read.setdefault(key, found)
-        return found
-
-    def _look(self, key: str) -> Fact | None:
-        own, known = self.own.get(key), self.known.get(key)
-        if own is not None and known is not None and {own.kind, known.kind} <= INSTANCES:
-            if is_passed(key):
-                return prefer(own, known)  # others may pass theirs
-            if own.kind == known.kind:
-                return Fact(own.kind, own.detail, own.made | known.made)
-        found = own or known
-        return self._wild.get(key) if found is None and key[:1] == "?" else found
-
-    def is_borrowed(self, dotted: str) -> bool:
-        """Whether a dotted name is, or lies in, a legacy one that another module imports."""
-        while dotted and not self.lender(dotted):
-            dotted = dotted.rpartition(".")[0]
-        return bool(dotted)
-
-    def lender(self, dotted: str) -> str:
-        """The legacy name that a module of the project imports, and offers as `dotted`, or ""."""
-        found = self.known.get(dotted, UNKNOWN)
-        return found.detail if found.kind == "name" and self.is_legacy(found.detail) else ""
-
-    def told(self) -> dict[str, Fact]:
-        """The facts that concern other modules: those that lead to something legacy."""
-        known = {key for key, fact in self.known.items() if is_legacy_fact(fact)}
-        kept = {key: fact for key, fact in self.own.items() if is_legacy_fact(fact)}
-        owners = {owner for key in (*kept, *known) for owner in owners_of(key)}
-        for key, fact in self.own.items():
-            passed_on = fact.kind != "name" or self.package == self.module
-            if key not in kept and passed_on and leads(key, fact, owners):
-                kept[key] = fact
-        return kept
-
-    def learn(self, key: str, fact: Fact) -> None:
-        """Keep what is worth telling: instances, containers of them, functions and classes."""
-        if fact.kind in ("", "other", "foreign"):
-            return
-        if fact.kind == "name" and not (
-            self.is_legacy(fact.detail) or self.fact(fact.detail) is not None
-        ):
-            return
-        if fact.kind == "name" and fact.detail == key:
-            return
-        self.own[key] = prefer(self.own.get(key, UNKNOWN), fact)
-
-    def resolve(self, qualified: str) -> Fact:
-        """What an importable name is, through re-exports."""
-        for _ in range(8):
-            if self.is_legacy(qualified):
-                canonical = legacy.canonical(qualified)
-                value = legacy.VALUES.get(canonical)
-                return Fact(value, canonical) if value else name(canonical)
-            found = self.fact(qualified)
-            if found is None:
-                head, _, last = qualified.rpartition(".")
-                above = self.fact(head) if head else None
-                if above is not None and above.kind == "name" and above.detail != head:
-                    qualified = f"{above.detail}.{last}"
-                    continue
-                return name(qualified)
-            if found.kind == "name":
-                if found.detail == qualified:
-                    return found
-                qualified = found.detail
-                continue
-            if found.kind in ("class", "function"):
-                return name(qualified)
-            return found
-        return UNKNOWN
-
-    def _bases(self, cls: str) -> Iterator[str]:
-        """A class and its bases, nearest first."""
-        seen: set[str] = set()
-        todo = [cls]
-        while todo:
-            current = todo.pop(0)
-            if current in seen:
-                continue
-            seen.add(current)
-            yield current
-            found = self.fact(current)
-            if found is not None and found.kind == "class":
-                todo.extend(base for base in found.detail.split(",") if base)
-
-    def legacy_base(self, cls: str) -> str:
-        """The kind of the legacy class a project's class derives from, or ""."""
-        for base in self._bases(cls):
-            if self.is_legacy(base):
-                return legacy.CLASSES.get(legacy.canonical(base), "legacy")
-        return ""
 
     # The walk.
 
@@ -326,7 +211,7 @@ class Flow:
         if value.kind == "manager":
             return Fact(value.detail, "", value.made)
         if value.kind == "instance":
-            for cls in self._bases(value.detail):
+            for cls in self.bases(value.detail):
                 found = self.fact(f"{cls}.__enter__()") or self.fact(f"{cls}.__aenter__()")
                 if found is not None:
                     return found
@@ -760,10 +645,10 @@ class Flow:
             resolved = self.resolve(qualified)
             found = self.fact(owner.detail)
             if resolved.kind == "name" and found is not None and found.kind == "class":
-                return self._class_member(owner.detail, attr) or resolved
+                return self.class_member(owner.detail, attr) or resolved
             if resolved.kind == "name" and self.is_legacy(resolved.detail):
                 self.symbols[node] = legacy.canonical(resolved.detail)
-            elif self._is_of_a_stranger(resolved) and self._telltale(node, attr):
+            elif self.is_of_a_stranger(resolved) and self._telltale(node, attr):
                 return self._unknown_member(node, UNKNOWN, attr, scope)  # flask.g.tracer.inject
             return resolved
         if owner.kind in INSTANCES:
@@ -783,26 +668,8 @@ class Flow:
             return owner
         return self._unknown_member(node, owner, attr, scope)
 
-    def _is_of_a_stranger(self, fact: Fact) -> bool:
-        """Whether a name lies in a library of which nothing is known, as `flask.g.tracer`."""
-        if fact.kind != "name" or self.is_legacy(fact.detail):
-            return False
-        path = fact.detail
-        while path:
-            if self.fact(path) is not None:
-                return False
-            path = path.rpartition(".")[0]
-        return fact.detail.partition(".")[0] not in ("opentelemetry", *legacy.OTHER_TRACERS)
-
-    def _class_member(self, cls: str, attr: str) -> Fact | None:
-        for base in self._bases(cls):
-            found = self.fact(f"{base}.{attr}")
-            if found is not None:
-                return name(f"{base}.{attr}") if found.kind in ("function", "class") else found
-        return None
-
     def _instance_member(self, node: ast.AST, owner: Fact, attr: str) -> Fact:
-        found = self._class_member(owner.detail, attr)
+        found = self.class_member(owner.detail, attr)
         if found is not None:
             return found
         base = self.legacy_base(owner.detail)
@@ -853,7 +720,7 @@ class Flow:
             return self._given(node.func, kind, detail_of(owner, node.func.attr))
         legacy_call = (
             isinstance(node.func, ast.Attribute)
-            and (callee in (UNKNOWN, OPENTELEMETRY) or self._is_of_a_stranger(callee))
+            and (callee in (UNKNOWN, OPENTELEMETRY) or self.is_of_a_stranger(callee))
             and self._is_legacy_call(node)
         )
         if callee.kind == "name" and not legacy_call:
@@ -862,7 +729,7 @@ class Flow:
             return Fact(callee.detail, "", callee.made)
         if callee.kind == "unbound":  # a method of which nobody told yet
             cls, _, method = callee.detail.rpartition(".")
-            for base in self._bases(cls):
+            for base in self.bases(cls):
                 self._tell(f"{base}.{method}", node)
         if isinstance(node.func, ast.Attribute):
             container = self.kinds.get(node.func.value, UNKNOWN)
@@ -937,11 +804,11 @@ class Flow:
         found = self.fact(qualified)
         target = qualified
         if found is not None and found.kind == "class":
-            made = self._class_member(qualified, "__init__")
+            made = self.class_member(qualified, "__init__")
             target = made.detail if made is not None else f"{qualified}.__init__"
         self._tell(target, node)
         if found is not None and found.kind == "class":
-            bases = (self.fact(base) or UNKNOWN for base in self._bases(qualified))
+            bases = (self.fact(base) or UNKNOWN for base in self.bases(qualified))
             return Fact("instance", qualified, all_made(bases))
         return self.fact(f"{qualified}()") or (UNKNOWN if self._imports_legacy else FOREIGN)
 
