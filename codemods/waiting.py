@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from codemods import origins
 from codemods.decision import Decision, is_selected
-from codemods.model import Fate, Stays
+from codemods.model import NOTHING_STAYS, Fate, Stays
 from codemods.setup import set_up_in
 from codemods.site import Change, File, Report
 
@@ -19,7 +19,7 @@ def supported(
 ) -> list[Decision]:
     """The changes of which all that they depend on is rewritten with them; the others wait."""
     kept = {id(one): one for one in candidates}
-    for stays_elsewhere in (Stays(), elsewhere):  # what is nearer is the better reason
+    for stays_elsewhere in (NOTHING_STAYS, elsewhere):  # what is nearer is the better reason
         calls = _calls(file, decided, stays_elsewhere)
         while waiting := _waiting(file, decided, kept, calls, stays_elsewhere):
             for by, missing in waiting.values():
@@ -115,26 +115,21 @@ def _missing(
         by = _at(file.flow.makers.get(maker), decided)
         missing.append(_Missing(left[maker], what, (by and by.waits_for) or what))
     if one.site.member != "(tested)" and (made := calls.get(one.site.node)) is not None:
-        missing += [
-            _Missing(
-                call.fate, f"{_USE} line {_line(call)}", call.waits_for or f"line {_line(call)}"
-            )
-            for call in made.here
-            if not call.done
-        ]
+        missing += [_by(call, _USE) for call in made.here if not call.done]
         missing += [_Missing(Fate.HELD, f"{_USE} {where}", where) for where in made.elsewhere]
     needed = set(one.outcome.needs) if isinstance(one.outcome, Change) else ()
     if needed:
         missing += [
-            _Missing(
-                other.fate,
-                f"what stands in line {_line(other)}",
-                other.waits_for or f"line {_line(other)}",
-            )
+            _by(other, "what stands in")
             for other in decided
             if (other.site.node in needed or other.site.call in needed) and not other.done
         ]
     return missing
+
+
+def _by(other: Decision, words: str) -> _Missing:
+    line = f"line {_line(other)}"
+    return _Missing(other.fate, f"{words} {line}", other.waits_for or line)
 
 
 def _at(node: ast.AST | None, decided: list[Decision]) -> Decision | None:
