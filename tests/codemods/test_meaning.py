@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from textwrap import dedent
@@ -47,12 +48,18 @@ def legacy_spans(source: str) -> Spans:
     )
     opentracing.set_global_tracer(tracer)
     try:
-        exec(compile(source, "before.py", "exec"), {"__name__": "before"})
+        _execute(source, "before")
     finally:
         opentracing._reset_global_tracer()
     spans = reporter.get_spans()
     names = {span.span_id: span.operation_name for span in spans}
     return {span.operation_name: _legacy(span, names) for span in spans}
+
+
+def _execute(source: str | bytes, name: str) -> None:
+    """Run a program in a context of its own, where what it leaves current ends with it."""
+    code = compile(source, f"{name}.py", "exec")
+    contextvars.copy_context().run(exec, code, {"__name__": name})
 
 
 def _legacy(span: Any, names: dict[int, str]) -> Said:
@@ -88,7 +95,7 @@ def modern_spans(source: str, exporter: InMemorySpanExporter) -> Spans:
     """Rewrite a program and run it on OpenTelemetry."""
     result = run(source)
     assert b"opentracing" not in result.source, result.source.decode()
-    exec(compile(result.source, "after.py", "exec"), {"__name__": "after"})
+    _execute(result.source, "after")
     spans = exporter.get_finished_spans()
     names = {span.context.span_id: span.name for span in spans}
     return {span.name: _modern(span, names) for span in spans}
