@@ -69,7 +69,14 @@ def propagation_error(site: Site) -> Change | Report:
     file = site.file
     statement = file.parents[handler]
     assert isinstance(statement, ast.Try)
-    change = site.change("extract and inject no longer raise")
+    raising = [
+        node
+        for node, owner in file.flow.members.items()
+        if owner.kind == "tracer" and getattr(node, "attr", "") in ("extract", "inject")
+    ]
+    change = site.change("extract and inject no longer raise").depends_on(*raising)
+    if not raising:
+        change.unsafe = "what is called in the `try` is rewritten too, and raises it no more"
     others = _others(site, handler)
     if others:
         return _keep(change, handler, others)
