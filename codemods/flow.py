@@ -20,6 +20,7 @@ from codemods import legacy
 from codemods.index import Index
 from codemods.kinds import (
     FOREIGN,
+    HANDED_OUT,
     INSTANCES,
     OPENTELEMETRY,
     OTHER,
@@ -48,6 +49,7 @@ LEGACY_KEYWORDS = frozenset(
 _ROUNDS = 6
 FIXTURE = Fact("function", "fixture")
 CONFTEST = "conftest"  # the name under which a module knows the nearest conftest.py
+MOCK_TRACER = "opentracing.mocktracer.MockTracer"
 QUOTED = "opentracing.(quoted annotation)"  # a string in which a legacy name is one of several
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -353,7 +355,8 @@ class Flow(Knowledge):
             given = value
             value = told if told.kind and given.kind in ("", told.kind) else given
         elif told.kind in (value.kind, "instance"):
-            value = Fact(value.kind, value.detail, told.made)
+            detail = HANDED_OUT if told.detail == HANDED_OUT else value.detail
+            value = Fact(value.kind, detail, told.made)
         if value == UNKNOWN and arg.arg in scope.hints and arg.annotation is None:
             value = Fact(scope.hints[arg.arg])
         if value == UNKNOWN and arg.annotation is None and self._imports_legacy:
@@ -444,10 +447,16 @@ class Flow(Knowledge):
     def _return(self, node: ast.Return, scope: Scope) -> None:
         if node.value is None:
             return
-        value = self.expression(node.value, scope)
+        value = self._handed_out(node.value, self.expression(node.value, scope))
         owner = scope
         if isinstance(owner.node, ast.FunctionDef | ast.AsyncFunctionDef):
             self._returns(owner.node, owner, value)
+
+    def _handed_out(self, node: ast.expr, value: Fact) -> Fact:
+        """A MockTracer that is returned where it is made has its exporter with it."""
+        if isinstance(node, ast.Call) and self.symbols.get(node.func) == MOCK_TRACER:
+            return Fact(value.kind, HANDED_OUT, value.made)
+        return value
 
     def _returns(self, node: FunctionNode, scope: Scope, value: Fact) -> None:
         if value.detail == "active":  # it is rewritten to give None where no span is active
@@ -857,7 +866,7 @@ class Flow(Knowledge):
 
     def _yielded(self, node: ast.Yield, scope: Scope) -> Fact:
         if node.value is not None:
-            self._yield(self.expression(node.value, scope), scope)
+            self._yield(self._handed_out(node.value, self.expression(node.value, scope)), scope)
         return UNKNOWN
 
     def _tuple(self, node: ast.Tuple, scope: Scope) -> Fact:
@@ -908,6 +917,12 @@ def absolute(module: str, level: int, package: str) -> str:
     parts = package.split(".") if package else []
     kept = parts[: len(parts) - (level - 1)] if level > 1 else parts
     return ".".join([*kept, *([module] if module else [])])
+
+
+def is_handed_out(node: ast.Call, statement: ast.stmt) -> bool:
+    """Whether a statement returns or yields a call."""
+    given = statement.value if isinstance(statement, ast.Return | ast.Expr) else None
+    return node in (given, given.value if isinstance(given, ast.Yield) else None)
 
 
 def _by_name(parameter: str) -> Fact:

@@ -15,6 +15,7 @@ INSTANCES = frozenset(
     {*legacy.CALLS.values(), *legacy.ATTRIBUTES.values(), *legacy.METHODS.values(), "tracer"}
 ) - {"", "[]span"}
 
+HANDED_OUT = "handed out"  # the detail of a MockTracer that a function returns where it makes it
 HOLDERS = ("manager", "tuple", "callable")  # what gives an instance: entered, indexed, called
 
 
@@ -79,7 +80,7 @@ def _better(one: Fact, other: Fact) -> Fact:
     if kinds == {"span", "span_context"} or (kinds == {"span_context"} and one != other):
         return Fact("span_context", _mixture(one, other))
     if one.kind == other.kind and one.detail != other.detail:
-        return other if other.detail == "active" else one
+        return other if other.detail in ("active", HANDED_OUT) else one
     return one if _rank(one) >= _rank(other) else other
 
 

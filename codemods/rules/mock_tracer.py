@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import re
 
+from codemods.flow import MOCK_TRACER, is_handed_out
+from codemods.kinds import HANDED_OUT
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.setup import EXPORT, SPANS
+from codemods.setup import EXPORT, SPANS, free_name
 from codemods.site import CannotRewrite, Change, File, Report, Site
 
 rule = define(
@@ -19,8 +21,9 @@ rule = define(
 A test that asks a `MockTracer` for its finished spans asks an `InMemorySpanExporter` instead; the
 exporter gets a name like the tracer's (`self.tracer` has `self.exporter`). The provider stays the
 test's own, since a process can set its global provider only once: a MockTracer that becomes the
-global tracer is reported. So is one whose exporter would be out of reach, because a function or
-fixture returns the tracer. One that is made as an argument, so that nobody can ask it, gets none.
+global tracer is reported. Where a function or fixture returns the tracer, its exporter goes with it
+(`tracer.exporter`); where it is otherwise out of reach that is reported. One that is made as an
+argument, so that nobody can ask it, gets none.
 """,
     examples=(
         (
@@ -59,7 +62,7 @@ def test_work():
     minutes=15,
 )
 
-CLASS = "opentracing.mocktracer.MockTracer"
+CLASS = MOCK_TRACER
 MEMORY = "opentelemetry.sdk.trace.export.in_memory_span_exporter"
 _FIXTURE = Report(
     "the tracer is returned or passed on, so that its exporter would be out of reach",
@@ -72,12 +75,14 @@ _FIXTURE = Report(
 def constructor(site: Site) -> Change | Report:
     statement = site.statement
     if site.call is None:
-        raise CannotRewrite("the class is passed on or derived from")
+        return _as_type(site)
     if _is_given_away(site.file, site.call):
         change = site.change("a provider of its own; nobody here asks the tracer for spans")
         return change.replace(
             site.call, change.use(SPANS, "TracerProvider"), "().get_tracer(__name__)"
         )
+    if is_handed_out(site.call, statement):
+        return _handed_out(site, statement)
     if not isinstance(statement, ast.Assign) or statement.value is not site.call:
         return _FIXTURE
     if len(statement.targets) != 1:
@@ -101,6 +106,34 @@ def constructor(site: Site) -> Change | Report:
         f"provider = {provider}()",
         f"provider.add_span_processor({simple}({exporter}))",
         (target, " = provider.get_tracer(__name__)"),
+    )
+
+
+def _as_type(site: Site) -> Change:
+    """`tracer: MockTracer`"""
+    parent = site.parent
+    is_type = isinstance(parent, ast.arg | ast.AnnAssign) and parent.annotation is site.node
+    if not is_type and getattr(parent, "returns", None) is not site.node:
+        raise CannotRewrite("the class is passed on or derived from")
+    change = site.change("the class of the same meaning")
+    return change.replace(site.node, f"{change.use('opentelemetry', 'trace')}.Tracer")
+
+
+def _handed_out(site: Site, statement: ast.stmt) -> Change:
+    """`return MockTracer()`: the exporter goes with the tracer, for those who get it."""
+    change = site.change("a provider that exports into memory; the tracer has its exporter")
+    exporter, provider, tracer = (
+        free_name(site.file, site.node, name, "made") for name in ("exporter", "provider", "tracer")
+    )
+    word = "yield" if isinstance(statement, ast.Expr) else "return"
+    return change.replace_statement(
+        statement,
+        f"{exporter} = {change.use(MEMORY, 'InMemorySpanExporter')}()",
+        f"{provider} = {change.use(SPANS, 'TracerProvider')}()",
+        f"{provider}.add_span_processor({change.use(EXPORT, 'SimpleSpanProcessor')}({exporter}))",
+        f"{tracer} = {provider}.get_tracer(__name__)",
+        f"{tracer}.exporter = {exporter}",
+        f"{word} {tracer}",
     )
 
 
@@ -139,11 +172,15 @@ def recorded(site: Site) -> Change | Report:
     assert site.owner is not None
     file = site.file
     made = _made(file, site.owner)
-    if made is None or site.call is None:
+    handed_out = made is None and file.detail(site.owner) == HANDED_OUT
+    if (made is None and not handed_out) or site.call is None:
         return _FIXTURE
-    change = site.change("asks the exporter").depends_on(made.func)
+    change = site.change("asks the exporter")
+    if made is not None:
+        change.depends_on(made.func)
     method = "get_finished_spans()" if site.member == "finished_spans" else "clear()"
-    text = f"{exporter_of(file, site.owner)}.{method}"
+    exporter = f"{file.text(site.owner)}.exporter" if handed_out else exporter_of(file, site.owner)
+    text = f"{exporter}.{method}"
     if isinstance(site.parent, ast.Compare | ast.BinOp):
         text = f"list({text})"  # it gives a tuple
     return change.replace(site.call, text)

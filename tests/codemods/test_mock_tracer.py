@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.codemods.helpers import check, check_noop
+from tests.codemods.helpers import check, check_noop, left, run
 
 IMPORTS = """\
 from opentelemetry.sdk.trace import TracerProvider
@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 @pytest.mark.parametrize(
     "body",
     [
-        "def tracer():\n    return MockTracer()\n",
+        "def tracer():\n    return MockTracer() or None\n",
         "tracer = chosen(MockTracer())\n",
         "patch('app.tracer', MockTracer())\n",
         "class Mine(MockTracer):\n    pass\n",
@@ -92,10 +92,50 @@ assert list(mock_exporter.get_finished_spans()) == []
 
 
 def test_spans_of_a_tracer_from_elsewhere_are_reported() -> None:
-    check_noop("""\
+    result = run(
+        "from opentracing.mocktracer import MockTracer\n\n\n"
+        "def test_work(tracer: MockTracer):\n    assert tracer.finished_spans()\n"
+    )
+    assert left(result) == ["5: opentracing.Tracer.finished_spans"]
+
+
+@pytest.mark.parametrize("word", ["return", "yield"])
+def test_a_fixture_hands_out_the_exporter_with_the_tracer(word: str) -> None:
+    check(
+        f"""\
+        import pytest
         from opentracing.mocktracer import MockTracer
 
 
-        def test_work(tracer: MockTracer):
-            assert tracer.finished_spans()
-        """)
+        @pytest.fixture
+        def mock() -> MockTracer:
+            {word} MockTracer()
+
+
+        def test_work(mock: MockTracer):
+            assert mock.finished_spans() == []
+            mock.reset()
+        """,
+        f"""\
+        import pytest
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+
+        @pytest.fixture
+        def mock() -> trace.Tracer:
+            exporter = InMemorySpanExporter()
+            provider = TracerProvider()
+            provider.add_span_processor(SimpleSpanProcessor(exporter))
+            tracer = provider.get_tracer(__name__)
+            tracer.exporter = exporter
+            {word} tracer
+
+
+        def test_work(mock: trace.Tracer):
+            assert list(mock.exporter.get_finished_spans()) == []
+            mock.exporter.clear()
+        """,
+    )

@@ -17,7 +17,7 @@ HELPER = """\
     from opentracing.mocktracer import MockTracer
 
     def make():
-        return MockTracer()
+        return MockTracer() or None
     """
 CONFTEST = """\
     import pytest
@@ -25,7 +25,7 @@ CONFTEST = """\
 
     @pytest.fixture
     def tracer():
-        yield MockTracer()
+        yield MockTracer() or None
     """
 SETUP = """\
     from jaeger_client import Config
@@ -375,3 +375,13 @@ def test_what_is_left_on_a_migrated_tracer_is_seen_again(tmp_path):
     found = analyse([str(write(tmp_path, lib=lib, use=use))], replace(DEFAULTS, unsafe=True))
     assert changed(found) == set()
     assert any("scope_manager" in line for line in messages(found, "use"))
+
+
+def test_a_tracer_of_conftest_has_its_exporter_with_it(tmp_path):
+    folder = write(
+        tmp_path,
+        t_conftest=CONFTEST.replace(" or None", ""),
+        t_test_work="def test_work(tracer):\n    assert tracer.finished_spans()\n",
+    )
+    after = {Path(path).stem: text for path, text in analyse([str(folder)], DEFAULTS).after.items()}
+    assert b"tracer.exporter.get_finished_spans()" in after["test_work"]
