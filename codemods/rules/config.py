@@ -84,8 +84,9 @@ _MAKERS = frozenset({"initialize_tracer", "new_tracer"})
 def config(site: Site) -> Change | Report | None:
     call = site.call
     if call is None:
-        is_asked = isinstance(site.node, ast.Name) and is_tested(site.file, site.node)
-        return tested_import(site, site.node) if is_asked else None  # type: ignore[arg-type]
+        if not isinstance(site.node, ast.Name) or not is_tested(site.file, site.node):
+            return None
+        return tested_import(site, site.node).depends_on(*_used(site.file, site.node.id))
     change = site.change("the configuration becomes a provider")
     parent = site.parent
     if isinstance(parent, ast.Attribute) and parent.attr in _MAKERS:
@@ -116,6 +117,15 @@ def config(site: Site) -> Change | Report | None:
     name = free_name(site.file, call, "provider", "tracer_provider")
     change.before(statement, *provider_lines(plan, name))
     return change.replace(call, name)
+
+
+def _used(file: File, name: str) -> list[ast.Name]:
+    """Where the class is used, and not only asked for."""
+    return [
+        node
+        for node in file.flow.symbols
+        if isinstance(node, ast.Name) and node.id == name and not is_tested(file, node)
+    ]
 
 
 def _passed_on(file: File, target: ast.expr) -> list[ast.expr]:

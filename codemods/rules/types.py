@@ -58,9 +58,21 @@ def known_type(site: Site) -> Change | Report:
     if _is_base(site):
         return _DERIVED
     change = site.change("the class of the same meaning")
-    return change.replace(
-        site.node, f"{change.use('opentelemetry', 'trace')}.{_CLASSES[site.construct]}"
-    )
+    return _written(change, site.node, f"{_trace(change)}.{_CLASSES[site.construct]}")
+
+
+def _trace(change: Change) -> str:
+    return change.use("opentelemetry", "trace")
+
+
+def _written(change: Change, node: ast.AST, name: str) -> Change:
+    """A class in the place of another, in the quotes that it may have to be in."""
+    if isinstance(node, ast.Constant):
+        quote = change.file.text(node)[0]
+        if quote not in "'\"":
+            raise CannotRewrite("the annotation is written in an unusual way")
+        name = f"{quote}{name}{quote}"
+    return change.replace(node, name)
 
 
 @rule.symbol(QUOTED)
@@ -76,11 +88,8 @@ def quoted_annotation(site: Site) -> Change:
     trace = change.use("opentelemetry", "trace")
     for start, end, symbol in sorted(site.file.flow.quoted[node], reverse=True):
         name = _CLASSES.get(symbol)
-        if symbol in _CONTEXTS:
-            name, change.unsafe = (
-                "SpanContext",
-                "it holds the context of a span, not an extracted one",
-            )
+        if symbol in _CONTEXTS:  # of a span, or extracted
+            name = f"SpanContext | {change.use('opentelemetry.context', 'Context')}"
         if name is None:
             raise CannotRewrite(f"{symbol} in it has no counterpart")
         text = f"{text[:start]}{trace}.{name}{text[end:]}"
@@ -102,12 +111,11 @@ def span_context(site: Site) -> Change | Report:
     if isinstance(parent, ast.arg) and site.file.detail(parent) != "of span":
         context = change.use("opentelemetry.context", "Context")
         if site.file.detail(parent) == "mixed":
-            trace = change.use("opentelemetry", "trace")
-            return change.replace(site.node, f'"{context} | {trace}.SpanContext"')
+            return change.replace(site.node, f'"{context} | {_trace(change)}.SpanContext"')
         if site.file.detail(parent) != "extracted":
             change.unsafe = "what is passed here comes from `extract`"
-        return change.replace(site.node, context)
-    return change.replace(site.node, f"{change.use('opentelemetry', 'trace')}.SpanContext")
+        return _written(change, site.node, context)
+    return _written(change, site.node, f"{_trace(change)}.SpanContext")
 
 
 _DERIVED = Report(

@@ -207,7 +207,7 @@ def test_an_import_stays_while_a_quoted_annotation_needs_it() -> None:
         """\
         import opentracing
 
-        def f(span: "dict[str, opentracing.SpanContext]"):
+        def f(span: "dict[str, opentracing.unheard_of]"):
             pass
         """
     )

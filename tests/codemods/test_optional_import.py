@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.codemods.helpers import check, left
+from tests.codemods.helpers import check, check_noop, left
 
 
 def test_a_global_statement_follows_the_name() -> None:
@@ -113,3 +113,19 @@ def test_the_configuration_that_is_none_without_the_library() -> None:
         """,
     )
     assert left(result) == []
+
+
+def test_a_configuration_that_stays_is_asked_for_as_before() -> None:
+    before = """\
+        try:
+            from jaeger_client import Config
+        except ImportError:
+            Config = None
+
+
+        def start(settings):
+            if Config is None:
+                raise RuntimeError("no jaeger_client")
+            return Config(**settings).initialize_tracer()
+        """
+    check_noop(before)

@@ -12,17 +12,18 @@ AFTER = "from opentelemetry import trace\n\n\ndef show(span: {}) -> None:\n    p
 
 @pytest.mark.parametrize(
     "annotation",
-    ['"list[opentracing.SpanContext]"', '"opentracing.Span" "| None"', "'opentracing.Unknown|x'"],
+    ['"list[opentracing.Unknown]"', '"opentracing.Span" "| None"', "'opentracing.Unknown|x'"],
 )
 def test_what_is_unclear_stays(annotation: str) -> None:
     check_noop(BEFORE.format(annotation))
 
 
-def test_a_context_in_quotes_needs_unsafe() -> None:
+def test_a_context_in_quotes_is_of_a_span_or_extracted() -> None:
     check(
         BEFORE.format('"opentracing.SpanContext | None"'),
-        AFTER.format('"trace.SpanContext | None"'),
-        unsafe=True,
+        AFTER.format('"trace.SpanContext | Context | None"').replace(
+            "import trace\n", "import trace\nfrom opentelemetry.context import Context\n"
+        ),
     )
 
 
@@ -32,7 +33,7 @@ def test_a_context_in_quotes_needs_unsafe() -> None:
         ("opentracing.Span", "trace.Span"),
         ("opentracing.Scope", "trace.Span"),
         ("opentracing.Tracer | None", "trace.Tracer | None"),
-        ('"opentracing.Span"', "trace.Span"),
+        ('"opentracing.Span"', '"trace.Span"'),
         ('"opentracing.Span | None"', '"trace.Span | None"'),
         (
             "'dict[opentracing.Tracer, list[opentracing.Span]]'",
