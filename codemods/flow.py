@@ -165,9 +165,19 @@ class Flow(Knowledge):
         if isinstance(node, ast.While):
             self.expression(node.test, scope)
         else:
-            self._bind(node.target, element_of(self.expression(node.iter, scope)), scope)
+            self._bind_each(node.target, node.iter, scope)
         self._branches([node.body, []], scope)
         self._block(node.orelse, scope)
+
+    def _bind_each(self, target: ast.expr, iterated: ast.expr, scope: Scope) -> None:
+        """`for span in spans`, also `for i, span in enumerate(spans)` and `zip(spans, names)`."""
+        value = self.expression(iterated, scope)
+        together = iterated_together(iterated)
+        if isinstance(target, ast.Tuple) and len(together) == len(target.elts):
+            for element, each in zip(target.elts, together, strict=True):
+                self._bind(element, element_of(self.kinds.get(each, UNKNOWN)), scope)
+        else:
+            self._bind(target, element_of(value), scope)
 
     def _try(self, node: ast.Try, scope: Scope) -> None:
         before = dict(scope.values)
@@ -896,7 +906,7 @@ class Flow(Knowledge):
     ) -> Fact:
         inner = Scope(scope.qualified, node, scope, owner=scope.owner, hints=scope.hints)
         for generator in node.generators:
-            self._bind(generator.target, element_of(self.expression(generator.iter, inner)), inner)
+            self._bind_each(generator.target, generator.iter, inner)
             for condition in generator.ifs:
                 self.expression(condition, inner)
         if isinstance(node, ast.DictComp):
@@ -917,6 +927,16 @@ def absolute(module: str, level: int, package: str) -> str:
     parts = package.split(".") if package else []
     kept = parts[: len(parts) - (level - 1)] if level > 1 else parts
     return ".".join([*kept, *([module] if module else [])])
+
+
+def iterated_together(node: ast.expr) -> list[ast.expr]:
+    """What the elements of a `zip` or `enumerate` come from; of the numbers that is the call."""
+    match node:
+        case ast.Call(func=ast.Name(id="zip"), args=args):
+            return args
+        case ast.Call(func=ast.Name(id="enumerate"), args=[one, *_]):
+            return [node, one]
+    return []
 
 
 def is_handed_out(node: ast.Call, statement: ast.stmt) -> bool:

@@ -46,6 +46,7 @@ def called(site: Site) -> frozenset[str]:
     """The makers of what a site works on, and wants as OpenTracing made it.
 
     Of spans and the like those in the same function: elsewhere they may be meant for others too.
+    A span only if it is known what makes its tracer, which has to stay with it.
     """
     wanted = [
         fact
@@ -66,8 +67,13 @@ def _gives(fact: Fact, site: Site) -> bool:
 
 
 def _is_near(site: Site, maker: str) -> bool:
-    node = site.file.flow.makers.get(maker)
-    return node is not None and site.file.function(node) is site.file.function(site.node)
+    file = site.file
+    node = file.flow.makers.get(maker)
+    if node is None or file.function(node) is not file.function(site.node):
+        return False
+    starts = isinstance(node, ast.Attribute) and node.attr.startswith("start_")
+    tracer = file.flow.kinds.get(node.value) if isinstance(node, ast.Attribute) else None
+    return not starts or tracer is None or tracer.kind != "tracer" or bool(tracer.made)
 
 
 def place(maker: str, module: str) -> str:

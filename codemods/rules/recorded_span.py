@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.emit import literal_key
+from codemods.flow import iterated_together
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, File, Site
@@ -114,8 +115,22 @@ def _follow_list(change: Change, node: ast.expr) -> None:
                 _follow_entry(change, use)
         case ast.Call(func=ast.Name(id="len")):
             pass
+        case ast.Call(func=ast.Name(id="zip" | "enumerate")):
+            for use in _uses(change.file, _beside(change.file, parent, node)):
+                _follow_entry(change, use)
         case _:
             raise CannotRewrite(_ENTRIES)
+
+
+def _beside(file: File, call: ast.Call, node: ast.expr) -> ast.Name:
+    """The name that an element gets in `for log, expected in zip(logs, all_expected)`."""
+    loop = file.parents[call]
+    if isinstance(loop, ast.For | ast.comprehension) and isinstance(loop.target, ast.Tuple):
+        each = iterated_together(call)
+        name = loop.target.elts[each.index(node)] if len(each) == len(loop.target.elts) else None
+        if isinstance(name, ast.Name):
+            return name
+    raise CannotRewrite(_ENTRIES)
 
 
 def _follow_entry(change: Change, node: ast.expr) -> None:

@@ -87,3 +87,19 @@ def test_a_tracer_on_an_object_of_a_library_is_seen(holder: str) -> None:
 
 def test_a_call_of_another_library_is_no_legacy_call() -> None:
     check_untouched("import numpy\n\nnumpy.random.inject('a', 'b')\nnumpy.start_span('a')\n")
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "for span, name in zip(spans, names):",
+        "for i, span in enumerate(spans):",
+        "for span in spans:",
+    ],
+)
+def test_spans_that_are_gone_through_with_others_are_spans(loop: str) -> None:
+    result = run(
+        "from opentracing.mocktracer import MockTracer\n\ntracer = MockTracer()\n"
+        f"spans = tracer.finished_spans()\n{loop}\n    print(span.operation_name)\n"
+    )
+    assert "print(span.name)" in result.source.decode()

@@ -556,3 +556,12 @@ def test_a_legacy_call_left_on_a_tracer_of_a_migrated_module_is_still_seen() -> 
             span.log_kv({"event": "c"})
         """)
     assert left(result) == ["7: opentracing.Tracer.start_span", "8: opentracing.Span.log_kv"]
+
+
+def test_a_span_of_a_tracer_of_unknown_origin_does_not_wait_for_its_uses() -> None:
+    result = run(
+        "import opentracing\n\n\ndef work(tracer):\n"
+        "    span = tracer.start_span('a', tags={'b': 1})\n"
+        "    span.unheard_of()\n    span.set_baggage_item('a', 'b')\n"
+    )
+    assert "tracer.start_span('a', attributes=" in result.source.decode()

@@ -31,6 +31,10 @@ span = tracer.finished_spans()[0]
             "{\"event\": span.events[0].name, **span.events[0].attributes} == {'event': 'b'}",
         ),
         ("[e.key_values['a'] for e in span.logs]", "[e.attributes['a'] for e in span.events]"),
+        (
+            "[e.key_values['a'] == x for e, x in zip(span.logs, [1])]",
+            "[e.attributes['a'] == x for e, x in zip(span.events, [1])]",
+        ),
         ("[e.timestamp for e in span.logs[1:]]", "[(e.timestamp / 1e9) for e in span.events[1:]]"),
         ("span.logs[i].key_values['event']", "span.events[i].name"),
         ("span.start_time", "(span.start_time / 1e9)"),
