@@ -667,7 +667,7 @@ class Flow(Knowledge):
                 return self.class_member(owner.detail, attr) or resolved
             if resolved.kind == "name" and self.is_legacy(resolved.detail):
                 self.symbols[node] = legacy.canonical(resolved.detail)
-            elif self.is_of_a_stranger(resolved) and self._telltale(node, attr):
+            elif self.is_of_a_framework(resolved) and self._telltale(node, attr):
                 return self._unknown_member(node, UNKNOWN, attr, scope)  # flask.g.tracer.inject
             return resolved
         if owner.kind in INSTANCES:
@@ -739,7 +739,7 @@ class Flow(Knowledge):
             return self._given(node.func, kind, detail_of(owner, node.func.attr))
         legacy_call = (
             isinstance(node.func, ast.Attribute)
-            and (callee in (UNKNOWN, OPENTELEMETRY) or self.is_of_a_stranger(callee))
+            and (callee in (UNKNOWN, OPENTELEMETRY) or self.is_of_a_framework(callee))
             and self._is_legacy_call(node)
         )
         if callee.kind == "name" and not legacy_call:

@@ -143,16 +143,10 @@ class Knowledge:
                 return legacy.CLASSES.get(legacy.canonical(base), "legacy")
         return ""
 
-    def is_of_a_stranger(self, fact: Fact) -> bool:
-        """Whether a name lies in a library of which nothing is known, as `flask.g.tracer`."""
-        if fact.kind != "name" or self.is_legacy(fact.detail):
-            return False
-        path = fact.detail
-        while path:
-            if self.fact(path) is not None:
-                return False
-            path = path.rpartition(".")[0]
-        return fact.detail.partition(".")[0] not in ("opentelemetry", *legacy.OTHER_TRACERS)
+    def is_of_a_framework(self, fact: Fact) -> bool:
+        """Whether a name lies in a library on whose objects services keep things: `flask.g`."""
+        root = fact.detail.partition(".")[0]
+        return fact.kind == "name" and root in legacy.FRAMEWORKS and self.fact(root) is None
 
     def class_member(self, cls: str, attr: str) -> Fact | None:
         for base in self.bases(cls):

@@ -242,6 +242,10 @@ TELLTALE_WHEN_NAMED = {
     "scope_manager": "tracer",
     "active_span": "tracer",
 }
+# Libraries whose objects services keep a tracer on: `flask.g.tracer`, `celery.current_app.tracer`.
+FRAMEWORKS = frozenset(
+    {"aiohttp", "bottle", "celery", "django", "falcon", "flask", "quart", "sanic"}
+)
 OTHER_TRACERS = ("sentry_sdk", "ddtrace", "raven", "elasticapm", "newrelic", "aws_xray_sdk")
 
 # Strings that are settings or wire names.

@@ -2,7 +2,7 @@
 
 Otherwise a start call that is left would get its span's `set_tag` rewritten, and fail. What makes a
 tracer waits for the calls on it too: a start call that is left would meet OpenTelemetry's tracer.
-What makes a span waits for what the same function does with it.
+What makes a span waits for what the same expression does with it.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def also_passed(site: Site, left: Left) -> list[tuple[str, str]]:
 def called(site: Site) -> frozenset[str]:
     """The makers of what a site works on, and wants as OpenTracing made it.
 
-    Of spans and the like those in the same function: elsewhere they may be meant for others too.
-    A span only if it is known what makes its tracer, which has to stay with it.
+    Of spans and the like those in the same expression: `scope_manager.active.close()`; of what is
+    extracted those in the same function.
     """
     wanted = [
         fact
@@ -57,7 +57,7 @@ def called(site: Site) -> frozenset[str]:
         maker
         for fact in wanted
         for maker in fact.made
-        if fact.kind in _SET_UP or _is_near(site, maker)
+        if fact.kind in _SET_UP or _is_inside(site, maker)
     )
 
 
@@ -66,14 +66,14 @@ def _gives(fact: Fact, site: Site) -> bool:
     return fact.kind != "tracer" or bool(legacy.ATTRIBUTES.get((fact.kind, site.member)))
 
 
-def _is_near(site: Site, maker: str) -> bool:
+def _is_inside(site: Site, maker: str) -> bool:
     file = site.file
     node = file.flow.makers.get(maker)
-    if node is None or file.function(node) is not file.function(site.node):
+    if node is None:
         return False
-    starts = isinstance(node, ast.Attribute) and node.attr.startswith("start_")
-    tracer = file.flow.kinds.get(node.value) if isinstance(node, ast.Attribute) else None
-    return not starts or tracer is None or tracer.kind != "tracer" or bool(tracer.made)
+    if getattr(node, "attr", "") == "extract" and file.function(node) is file.function(site.node):
+        return True
+    return any(one is site.node or one is site.call for one in file.ancestors(node))
 
 
 def place(maker: str, module: str) -> str:

@@ -85,6 +85,10 @@ def test_a_tracer_on_an_object_of_a_library_is_seen(holder: str) -> None:
     assert f"{holder}.tracer.start_span('d', context=" in text
 
 
+def test_a_function_of_a_module_with_a_legacy_name_is_no_legacy_call() -> None:
+    check_untouched("from shop.logging import opentracing\n\nopentracing.log_kv({'a': 1})\n")
+
+
 def test_a_call_of_another_library_is_no_legacy_call() -> None:
     check_untouched("import numpy\n\nnumpy.random.inject('a', 'b')\nnumpy.start_span('a')\n")
 

@@ -363,20 +363,6 @@ def test_a_file_asked_for_alone_heeds_those_that_use_it(tmp_path):
     assert changed(analyse([str(folder / "facade.py")], DEFAULTS)) == set()
 
 
-def test_what_is_left_on_a_migrated_tracer_is_seen_again(tmp_path):
-    lib = "from opentelemetry import trace\n\ntracer = trace.get_tracer(__name__)\n"
-    use = """\
-        from lib import tracer
-
-        def work(above):
-            span = tracer.start_span("opentracing", child_of=above)
-            return keep(tracer.scope_manager.activate(span, True) or above)
-        """
-    found = analyse([str(write(tmp_path, lib=lib, use=use))], replace(DEFAULTS, unsafe=True))
-    assert changed(found) == set()
-    assert any("scope_manager" in line for line in messages(found, "use"))
-
-
 def test_a_tracer_of_conftest_has_its_exporter_with_it(tmp_path):
     folder = write(
         tmp_path,
