@@ -239,8 +239,6 @@ TELLTALE_WHEN_NAMED = {
     "set_tag": "span",
     "finish": "span",
     "log_event": "span",
-    "scope_manager": "tracer",
-    "active_span": "tracer",
 }
 # Libraries whose objects services keep a tracer on: `flask.g.tracer`, `celery.current_app.tracer`.
 FRAMEWORKS = frozenset(
