@@ -71,7 +71,8 @@ def _is_inside(site: Site, maker: str) -> bool:
     node = file.flow.makers.get(maker)
     if node is None:
         return False
-    if getattr(node, "attr", "") == "extract" and file.function(node) is file.function(site.node):
+    extracts = getattr(node, "attr", "") == "extract" and site.call is not None
+    if extracts and file.function(node) is file.function(site.node):
         return True
     return any(one is site.node or one is site.call for one in file.ancestors(node))
 
