@@ -196,9 +196,8 @@ def _marks(file: File, decided: list[Decision]) -> list[Edit]:
     """A comment above each statement with a site that is left, unless it has one."""
     source = file.source
     made: dict[int, Edit] = {}
-    for one in sorted(
-        decided, key=lambda one: bool(one.waits_for)
-    ):  # the reason before what it leads to
+    reasons_first = sorted(decided, key=lambda one: bool(one.waits_for))
+    for one in reasons_first:
         fate, message, _ = one.told
         if fate not in (Fate.HELD, Fate.REPORTED) or not is_selected(one.code, file.options):
             continue

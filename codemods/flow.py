@@ -939,12 +939,6 @@ def iterated_together(node: ast.expr) -> list[ast.expr]:
     return []
 
 
-def is_handed_out(node: ast.Call, statement: ast.stmt) -> bool:
-    """Whether a statement returns or yields a call."""
-    given = statement.value if isinstance(statement, ast.Return | ast.Expr) else None
-    return node in (given, given.value if isinstance(given, ast.Yield) else None)
-
-
 def _by_name(parameter: str) -> Fact:
     """What a parameter of a file that imports a legacy library is, by its name."""
     found = re.fullmatch(r"(?:\w*_)?(tracer|span|scope)", parameter)

@@ -53,13 +53,13 @@ def _local(
     """What each legacy import below the top level gives its place to."""
     places: dict[Import, set[Wanted]] = {}
     statements = {file.parents[alias] for alias in gone}
-    below = [one for one in statements if not _is_at_top(file, one)]
+    below = [one for one in statements if isinstance(one, Import) and not _is_at_top(file, one)]
     at_top: set[Wanted] = set()
     for change in changes:
-        found = [one for one in below if _serves(file, one, change)]  # type: ignore[arg-type]
+        found = [one for one in below if _serves(file, one, change)]
         if found:
-            last = max(found, key=lambda one: one.lineno)  # type: ignore[attr-defined]
-            places.setdefault(last, set()).update(change.imports)  # type: ignore[arg-type]
+            last = max(found, key=lambda one: one.lineno)
+            places.setdefault(last, set()).update(change.imports)
         else:
             at_top |= change.imports
     places = {one: kept for one, wanted in places.items() if (kept := wanted - at_top)}

@@ -234,7 +234,7 @@ TELLTALE = {
     "set_baggage_item": "span",
     "get_baggage_item": "span",
 }
-# These also belong to others (Sentry, Datadog); they tell only on a thing named like that.
+# These also belong to others (Sentry, Datadog); they tell only on a thing named like a span.
 TELLTALE_WHEN_NAMED = {
     "set_tag": "span",
     "finish": "span",

@@ -57,7 +57,7 @@ def called(site: Site) -> frozenset[str]:
         maker
         for fact in wanted
         for maker in fact.made
-        if fact.kind in _SET_UP or _is_inside(site, maker)
+        if fact.kind in _SET_UP or _is_near(site, maker)
     )
 
 
@@ -66,7 +66,8 @@ def _gives(fact: Fact, site: Site) -> bool:
     return fact.kind != "tracer" or bool(legacy.ATTRIBUTES.get((fact.kind, site.member)))
 
 
-def _is_inside(site: Site, maker: str) -> bool:
+def _is_near(site: Site, maker: str) -> bool:
+    """Whether a site has what makes its operand in it, or takes what its function extracts."""
     file = site.file
     node = file.flow.makers.get(maker)
     if node is None:

@@ -73,8 +73,11 @@ class Plan:
 
     def rename_header(self, key: str, value: ast.expr) -> None:
         """Take a header's name, which only `--propagation both` keeps, for what it is."""
-        if literal_key(self.change.file, value) != HEADERS[key]:
-            self.headers[key] = value
+        if literal_key(self.change.file, value) == HEADERS[key]:
+            return
+        self.headers[key] = value
+        if key == "debug_id_header" and self.change.file.options.propagation != "both":
+            self.notes.append("the debug id header is no longer read")
 
     @property
     def propagation_note(self) -> str:

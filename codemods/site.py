@@ -83,6 +83,11 @@ class Change:
             return "tracer"
         return f"{trace}.get_tracer(__name__)"
 
+    def advise(self, *texts: str) -> Change:
+        """Add what the user has to know or do; an empty text says nothing."""
+        self.advice = " ".join(filter(None, (self.advice, *texts)))
+        return self
+
     def depends_on(self, *nodes: ast.AST) -> Change:
         """Hold this change back unless the sites at these nodes are rewritten too."""
         self.needs.extend(nodes)

@@ -216,7 +216,7 @@ def _error_tag(change: Change, items: Iterable[Item]) -> None:
         if literal_key(change.file, key) != "error":
             continue
         if is_constant(value, bool, str):
-            change.advice = "`error` stays an attribute; where it has to be the status, set that."
+            change.advise("`error` stays an attribute; where it has to be the status, set that.")
         elif not change.unsafe:
             change.unsafe = "`error` may stay an attribute, and the status of the span unset"
 

@@ -165,7 +165,7 @@ def warn(file: File, decided: list[Decision], elsewhere: Stays) -> None:
             for kind, maker in origins.also_passed(one.site, left)[:1]:
                 where = origins.place(maker, file.flow.module)
                 advice = f"The {kind} made in {where} comes here too: rewrite that by hand."
-                change.advice = " ".join(filter(None, (change.advice, advice)))
+                change.advise(advice)
     for node in set_up_in(file):
         set_up = _at(node, decided)
         if set_up is not None and set_up.fate in (Fate.HELD, Fate.REPORTED):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import codemods
@@ -172,8 +172,10 @@ def _jobs(loaded: project.Project, members: Sequence[str], result: Analysis) -> 
     return [jobs[name] for name in _together(jobs, asked)]
 
 
-def _together(jobs: Mapping[str, rewriting.Job], asked: Iterable[str]) -> list[str]:
+def _together(jobs: Mapping[str, rewriting.Job], asked: Set[str]) -> list[str]:
     """The files that are asked for, and those that hold one of them back, however indirectly."""
+    if jobs.keys() <= asked:
+        return list(jobs)
     near: dict[str, set[str]] = {name: set() for name in jobs}
     for name, job in jobs.items():
         for other in {rewriting.module_of(maker) for maker in job.makers} & jobs.keys():

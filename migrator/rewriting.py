@@ -144,6 +144,8 @@ def _stays(jobs: Sequence[Job], outcomes: Mapping[str, Outcome]) -> dict[str, St
 
 def _concerning(job: Job, stays: Stays) -> Stays:
     """What of all that stays one file uses, or makes."""
+    if stays == NOTHING_STAYS:
+        return NOTHING_STAYS
     left = {maker: stays.left[maker] for maker in job.makers if maker in stays.left}
     called = {maker: use for maker, use in stays.called.items() if module_of(maker) == job.module}
     return Stays(left, called)

@@ -228,10 +228,9 @@ def _given(call: ast.Call, index: int, name: str) -> ast.expr | None:
 def _finish(change: Change, plan: Plan) -> None:
     if plan.notes:
         change.message += "; " + "; ".join(plan.notes)
-    notes = [plan.propagation_note, port_note(change, plan.port)]
+    change.advise(plan.propagation_note, port_note(change, plan.port))
     if plan.exports and plan.host is None and not change.file.options.endpoint_from_env:
-        notes.append("JAEGER_AGENT_HOST is not read any more, OTEL_EXPORTER_OTLP_ENDPOINT is.")
-    change.advice = " ".join(filter(None, notes))
+        change.advise("JAEGER_AGENT_HOST is not read any more, OTEL_EXPORTER_OTLP_ENDPOINT is.")
 
 
 def _target(statement: ast.stmt, call: ast.Call) -> ast.expr | None:

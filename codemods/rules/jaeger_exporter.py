@@ -95,11 +95,11 @@ def exporter(site: Site) -> Change | Report:
     if unknown := arguments.keys() - UNDERSTOOD:
         raise CannotRewrite(f"the exporter's argument {min(unknown)} is not known")
     change = site.change("exports by OTLP")
-    notes = [_LIMIT if "max_tag_value_length" in arguments else ""]
-    notes.append(port_note(change, arguments.get("agent_port") or arguments.get("collector_port")))
+    if "max_tag_value_length" in arguments:
+        change.advise(_LIMIT)
+    change.advise(port_note(change, arguments.get("agent_port") or arguments.get("collector_port")))
     if not _ADDRESSES & arguments.keys() and not site.options.endpoint_from_env:
-        notes.append(_ENVIRONMENT)
-    change.advice = " ".join(filter(None, notes))
+        change.advise(_ENVIRONMENT)
     target = _exporter(site, change, arguments)
     if service := arguments.get("service_name"):
         _name_service(site, change, service)
@@ -157,7 +157,7 @@ def _collector(
     scheme, host = found
     for part in _pieces(endpoint) or ():
         if isinstance(part, ast.expr) and part is not host:
-            change.advice = port_note(change, part)
+            change.advise(port_note(change, part))
     if not scheme:
         scheme = "https" if _is_secure(insecure) else "http"
     tail = ":4317" if protocol == "grpc" else ":4318/v1/traces"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from codemods.flow import MOCK_TRACER, is_handed_out
+from codemods.flow import MOCK_TRACER
 from codemods.kinds import HANDED_OUT
 from codemods.model import Safety
 from codemods.registry import define
@@ -62,7 +62,6 @@ def test_work():
     minutes=15,
 )
 
-CLASS = MOCK_TRACER
 MEMORY = "opentelemetry.sdk.trace.export.in_memory_span_exporter"
 _FIXTURE = Report(
     "the tracer is returned or passed on, so that its exporter would be out of reach",
@@ -71,7 +70,7 @@ _FIXTURE = Report(
 )
 
 
-@rule.symbol(CLASS)
+@rule.symbol(MOCK_TRACER)
 def constructor(site: Site) -> Change | Report:
     statement = site.statement
     if site.call is None:
@@ -81,7 +80,7 @@ def constructor(site: Site) -> Change | Report:
         return change.replace(
             site.call, change.use(SPANS, "TracerProvider"), "().get_tracer(__name__)"
         )
-    if is_handed_out(site.call, statement):
+    if _is_handed_out(site.call, statement):
         return _handed_out(site, statement)
     if not isinstance(statement, ast.Assign) or statement.value is not site.call:
         return _FIXTURE
@@ -107,6 +106,12 @@ def constructor(site: Site) -> Change | Report:
         f"provider.add_span_processor({simple}({exporter}))",
         (target, " = provider.get_tracer(__name__)"),
     )
+
+
+def _is_handed_out(made: ast.Call, statement: ast.stmt) -> bool:
+    """Whether a statement returns or yields it, and nothing else."""
+    given = statement.value if isinstance(statement, ast.Return | ast.Expr) else None
+    return made in (given, given.value if isinstance(given, ast.Yield) else None)
 
 
 def _as_type(site: Site) -> Change:
@@ -193,7 +198,7 @@ def _made(file: File, tracer: ast.expr) -> ast.Call | None:
         if (
             isinstance(node, ast.Assign)
             and isinstance(node.value, ast.Call)
-            and file.symbol(node.value.func) == CLASS
+            and file.symbol(node.value.func) == MOCK_TRACER
             and file.text(node.targets[0]) == text
             and _reaches(file, node, tracer)
         ):

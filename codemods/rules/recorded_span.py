@@ -103,14 +103,16 @@ def logs(site: Site) -> Change:
 def _follow_list(change: Change, node: ast.expr) -> None:
     parent = change.file.parents[node]
     match parent:
-        case ast.Subscript(slice=ast.Slice()):
-            _follow_list(change, parent)
-        case ast.Subscript() if parent.value is node:
-            _follow_entry(change, parent)
+        case ast.Subscript(value=value) if value is node:
+            is_slice = isinstance(parent.slice, ast.Slice)
+            (_follow_list if is_slice else _follow_entry)(change, parent)
         case ast.Assign(targets=[ast.Name() as name]):
             for use in _uses(change.file, name):
                 _follow_list(change, use)
-        case ast.For(target=ast.Name() as name) | ast.comprehension(target=ast.Name() as name):
+        case (
+            ast.For(target=ast.Name() as name, iter=iterated)
+            | ast.comprehension(target=ast.Name() as name, iter=iterated)
+        ) if iterated is node:
             for use in _uses(change.file, name):
                 _follow_entry(change, use)
         case ast.Call(func=ast.Name(id="len")):

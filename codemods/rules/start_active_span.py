@@ -169,7 +169,8 @@ def _by_hand(
         change.message = "the span is made current by hand, as the scope did"
         token = f"{found.token} = "
         if not is_closed(file, found):
-            token, change.message, change.advice = "", _LEAKED, _CLOSE
+            token, change.message = "", _LEAKED
+            change.advise(_CLOSE)
         change.after(parent, f"{token}{context}.attach({held})")
         change.depends_on(*(file.parents[use] for use in found.elsewhere))
     else:
@@ -194,8 +195,8 @@ def _thrown_away(site: Site, change: Change, call: ast.Call) -> Change:
     start, end = site.file.span(call)
     change.replace(Span(start, start), f"{context}.attach({trace}.set_span_in_context(")
     change.replace(Span(end, end), "))")
-    change.message, change.advice = _LEAKED, _CLOSE
-    return change
+    change.message = _LEAKED
+    return change.advise(_CLOSE)
 
 
 def _leaked(site: Site, change: Change, call: ast.Call, parent: ast.Attribute) -> Change:
@@ -216,5 +217,5 @@ def _leaked(site: Site, change: Change, call: ast.Call, parent: ast.Attribute) -
     trace, context = change.use("opentelemetry", "trace"), change.use("opentelemetry", "context")
     name = file.text(statement.targets[0])
     change.after(statement, f"{context}.attach({trace}.set_span_in_context({name}))")
-    change.message, change.advice = _LEAKED, _CLOSE
-    return change
+    change.message = _LEAKED
+    return change.advise(_CLOSE)
