@@ -242,7 +242,7 @@ def built_dict(file: File, node: ast.expr) -> tuple[ast.Dict | None, list[Item]]
     added: list[Item] = []
     for use in file.uses(node.id, function):
         around = file.parents[use]
-        if isinstance(around, ast.Attribute):
+        if isinstance(around, ast.Attribute) or _is_handed_on(file, use):
             return None, []
         if isinstance(around, ast.Subscript) and not isinstance(around.ctx, ast.Load):
             statement = file.parents[around]
@@ -250,6 +250,16 @@ def built_dict(file: File, node: ast.expr) -> tuple[ast.Dict | None, list[Item]]
                 return None, []
             added.append((around.slice, statement.value))
     return parent.value, added
+
+
+def _is_handed_on(file: File, use: ast.expr) -> bool:
+    """Whether a call that is none of a legacy thing gets the dict, and may add to it."""
+    around = file.parents[use]
+    call = file.parents[around] if isinstance(around, ast.keyword) else around
+    is_legacy = isinstance(call, ast.Call) and (
+        call.func in file.flow.members or file.symbol(call.func) != ""
+    )
+    return isinstance(call, ast.Call) and not is_legacy
 
 
 def _only_use(file: File, tags: ast.expr, display: ast.Dict) -> bool:

@@ -428,3 +428,10 @@ def test_a_set_up_that_stays_says_that_spans_are_sent_nowhere() -> None:
     assert "start_as_current_span" in result.source.decode()
     (told,) = [f for f in result.findings if "sent nowhere" in f.advice]
     assert told.construct == "jaeger_client.Config.initialize_tracer"
+
+
+def test_a_debug_header_that_is_given_up_is_said() -> None:
+    lost = "the debug id header is no longer read"
+    w3c, both = (run(HEADERS, propagation=speaks).findings for speaks in ("w3c", "both"))
+    assert any(lost in finding.message for finding in w3c)
+    assert not any(lost in finding.message for finding in both)

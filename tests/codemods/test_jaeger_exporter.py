@@ -242,6 +242,10 @@ def test_names_of_environment_variables_stay_what_they_are() -> None:
     [
         ('agent_host_name="jaeger", agent_port=settings.PORT', "`settings.PORT` is not asked"),
         ('collector_endpoint=f"http://jaeger:{PORT}/api/traces"', "`PORT` is not asked"),
+        (
+            'collector_endpoint=f"http://jaeger:{PORT}/api/traces", max_tag_value_length=9',
+            "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT to what max_tag_value_length was. `PORT`",
+        ),
         ("", "OTEL_EXPORTER_OTLP_ENDPOINT is"),
         ('agent_host_name="jaeger", agent_port=6831', ""),
     ],

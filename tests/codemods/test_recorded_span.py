@@ -44,6 +44,7 @@ span = tracer.finished_spans()[0]
         ("span.parent_id", "(span.parent.span_id if span.parent else None)"),
         ("span.logs[0].timestamp", "(span.events[0].timestamp / 1e9)"),
         ("str(span.logs)", "str(span.logs)"),
+        ("[x.timestamp for x in xs if span.logs]", "[x.timestamp for x in xs if span.logs]"),
     ],
 )
 def test_reading(before: str, after: str) -> None:

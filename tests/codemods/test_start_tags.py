@@ -48,6 +48,8 @@ def test_what_is_added_to_a_dict_of_tags_is_kept_from_being_dropped(stored: str,
         "rpc['a'] += 1",
         "del rpc['a']",
         "rpc.pop('a')",
+        "fill(rpc)",
+        "fill(into=rpc)",
     ],
 )
 def test_a_dict_of_tags_that_changes_otherwise_is_held_back(changed: str) -> None:
