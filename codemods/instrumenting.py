@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
-from codemods.setup import set_up_in
+from codemods.provider import set_up_in
 from codemods.site import CannotRewrite, Change, Site
 
 # What it instruments: module below opentelemetry.instrumentation, and the class.

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from codemods.emit import is_none
 from codemods.site import File, FunctionNode
 from codemods.sites import is_tested
+from codemods.values import is_none
 
 STARTS = frozenset({"start_active_span"})
 

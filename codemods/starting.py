@@ -7,22 +7,12 @@ import re
 from collections.abc import Iterable
 
 from codemods.edits import Part
-from codemods.emit import (
-    Argument,
-    argument_of,
-    attribute_value,
-    in_order,
-    is_none,
-    literal_key,
-    nanoseconds,
-    parent_context,
-    remove_item,
-    rewrite_arguments,
-    span_context_of,
-)
+from codemods.emit import Argument, argument_of, in_order, remove_item, rewrite_arguments
 from codemods.kinds import MIXTURES
 from codemods.names import KINDS
+from codemods.parents import parent_context, span_context_of
 from codemods.site import CannotRewrite, Change, File, Site, is_constant
+from codemods.values import attribute_value, is_none, literal_key, nanoseconds
 
 PARAMETERS = (
     "operation_name",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from codemods import origins
 from codemods.decision import Decision, is_selected
 from codemods.model import NOTHING_STAYS, Fate, Stays
-from codemods.setup import set_up_in
+from codemods.provider import set_up_in
 from codemods.site import Change, File, Report
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
-from codemods.emit import is_none, is_statement
+from codemods.emit import is_statement
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.scopes import variable
 from codemods.site import CannotRewrite, Change, Report, Site
+from codemods.values import is_none
 
 rule = define(
     code="JO205",

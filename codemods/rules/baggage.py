@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 
 from codemods import chain
-from codemods.emit import value_type
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.rules.inject import is_current
 from codemods.site import CannotRewrite, Change, Report, Site
+from codemods.values import value_type
 
 rule = define(
     code="JO405",

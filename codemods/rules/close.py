@@ -7,8 +7,8 @@ import ast
 from codemods.edits import Part
 from codemods.model import Safety
 from codemods.origins import place
+from codemods.provider import keeps_provider
 from codemods.registry import define
-from codemods.setup import keeps_provider
 from codemods.site import CannotRewrite, Change, File, Site
 
 rule = define(

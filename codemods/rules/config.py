@@ -6,19 +6,11 @@ import ast
 
 from codemods.edits import Part
 from codemods.model import Safety
+from codemods.provider import becomes_global, free_name, port_note, provider_lines
 from codemods.registry import define
 from codemods.rules.optional_import import tested_import
 from codemods.scopes import holder, occurrences
-from codemods.setup import (
-    BuiltAtRunTime,
-    Plan,
-    becomes_global,
-    free_name,
-    is_run_time,
-    port_note,
-    provider_lines,
-    read_config,
-)
+from codemods.setup import BuiltAtRunTime, Plan, is_run_time, read_config
 from codemods.site import CannotRewrite, Change, File, Report, Site
 from codemods.sites import is_tested
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
-from codemods.emit import is_partly_unknown, literal_key
 from codemods.kinds import MIXTURES
 from codemods.model import Safety
+from codemods.parents import is_partly_unknown
 from codemods.registry import define
 from codemods.rules.inject import check_format
 from codemods.rules.propagation_errors import NAMES
 from codemods.site import CannotRewrite, Change, File, Site, tight
+from codemods.values import literal_key
 
 rule = define(
     code="JO402",

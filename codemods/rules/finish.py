@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 
-from codemods.emit import argument_of, nanoseconds, rename_member, rewrite_arguments
+from codemods.emit import argument_of, rename_member, rewrite_arguments
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Site
+from codemods.values import nanoseconds
 
 rule = define(
     code="JO203",

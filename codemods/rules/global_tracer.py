@@ -6,8 +6,8 @@ import ast
 
 from codemods.model import Safety
 from codemods.origins import place
+from codemods.provider import keeps_provider
 from codemods.registry import define
-from codemods.setup import keeps_provider
 from codemods.site import CannotRewrite, Change, Site
 
 rule = define(

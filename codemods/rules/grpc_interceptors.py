@@ -7,8 +7,8 @@ import ast
 from codemods.emit import rewrite_arguments
 from codemods.instrumenting import is_empty, kept_calls
 from codemods.model import Safety
+from codemods.provider import set_up_in
 from codemods.registry import define
-from codemods.setup import set_up_in
 from codemods.site import CannotRewrite, Change, Site
 
 rule = define(

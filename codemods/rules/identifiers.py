@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
-from codemods.emit import is_none, rename_member, span_context_of
+from codemods.emit import rename_member
 from codemods.kinds import MIXTURES
 from codemods.model import Safety
+from codemods.parents import span_context_of
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Report, Site, tight
+from codemods.values import is_none
 
 rule = define(
     code="JO504",

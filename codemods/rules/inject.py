@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
-from codemods.emit import context_of, literal_key
 from codemods.model import Safety
+from codemods.parents import context_of
 from codemods.registry import define
 from codemods.scopes import variable
 from codemods.site import CannotRewrite, Change, File, Site
+from codemods.values import literal_key
 
 rule = define(
     code="JO401",

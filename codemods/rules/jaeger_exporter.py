@@ -6,11 +6,13 @@ import ast
 import re
 
 from codemods.edits import Part
-from codemods.emit import is_none, rewrite_arguments
+from codemods.emit import rewrite_arguments
 from codemods.model import Safety
+from codemods.provider import exporter_call, port_note, url
 from codemods.registry import define
-from codemods.setup import EXPORTERS, RESOURCES, exporter_call, port_note, url
+from codemods.setup import EXPORTERS, RESOURCES
 from codemods.site import CannotRewrite, Change, File, Report, Site, tight
+from codemods.values import is_none
 
 rule = define(
     code="JO801",

@@ -7,20 +7,12 @@ from typing import TypeGuard
 
 from codemods import chain
 from codemods.edits import Part
-from codemods.emit import (
-    argument_of,
-    attribute_value,
-    literal_key,
-    nanoseconds,
-    remove_item,
-    rename_member,
-    rewrite_arguments,
-    value_type,
-)
+from codemods.emit import argument_of, remove_item, rename_member, rewrite_arguments
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Site
 from codemods.starting import rewrite_attributes
+from codemods.values import attribute_value, literal_key, nanoseconds, value_type
 
 rule = define(
     code="JO302",

@@ -8,8 +8,9 @@ import re
 from codemods.flow import MOCK_TRACER
 from codemods.kinds import HANDED_OUT
 from codemods.model import Safety
+from codemods.provider import free_name
 from codemods.registry import define
-from codemods.setup import EXPORT, SPANS, free_name
+from codemods.setup import EXPORT, SPANS
 from codemods.site import CannotRewrite, Change, File, Report, Site
 
 rule = define(

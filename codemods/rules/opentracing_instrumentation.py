@@ -6,8 +6,8 @@ import ast
 
 from codemods.instrumenting import INSTRUMENTORS, call_statement, install, instrumentor
 from codemods.model import Safety
+from codemods.provider import set_up_in
 from codemods.registry import define
-from codemods.setup import set_up_in
 from codemods.site import CannotRewrite, Change, Report, Site
 
 rule = define(

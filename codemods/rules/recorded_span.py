@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 
-from codemods.emit import literal_key
 from codemods.flow import iterated_together
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, File, Site
+from codemods.values import literal_key
 
 rule = define(
     code="JO702",

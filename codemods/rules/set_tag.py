@@ -6,19 +6,14 @@ import ast
 
 from codemods import chain
 from codemods.edits import Part
-from codemods.emit import (
-    attribute_value,
-    is_statement,
-    literal_key,
-    rename_member,
-    value_type,
-)
+from codemods.emit import is_statement, rename_member
 from codemods.model import Safety
 from codemods.names import SEMCONV
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Report, Site
 from codemods.source import Span
 from codemods.starting import is_hoisted
+from codemods.values import attribute_value, literal_key, value_type
 
 rule = define(
     code="JO301",

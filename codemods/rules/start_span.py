@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from codemods.emit import parent_context, span_parent
 from codemods.model import Safety
+from codemods.parents import parent_context, span_parent
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Report, Site
 from codemods.starting import rewrite_start

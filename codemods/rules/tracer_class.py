@@ -6,19 +6,11 @@ import ast
 
 from codemods.emit import rename_member
 from codemods.model import Safety
+from codemods.provider import becomes_global, free_name, provider_lines
 from codemods.registry import define
 from codemods.rules.config import only_use
 from codemods.rules.types import known_type
-from codemods.setup import (
-    HEADERS,
-    SAMPLING,
-    Plan,
-    becomes_global,
-    free_name,
-    provider_lines,
-    read_config,
-    read_sampler_call,
-)
+from codemods.setup import HEADERS, SAMPLING, Plan, read_config, read_sampler_call
 from codemods.site import CannotRewrite, Change, File, Report, Site
 
 rule = define(
