@@ -150,12 +150,12 @@ def _unused(file: File, editor: Editor) -> set[ast.alias]:
 
 def _direct(file: File, gone: set[ast.alias]) -> dict[ast.alias, Wanted]:
     """Legacy names that are used still, and were imported from a module that may lose them."""
-    lent = {
-        alias: file.flow.lender(target)
+    found = {
+        alias: file.flow.lent(target)
         for alias, target in file.flow.imports.items()
         if alias in file.parents and alias not in gone and alias.name != "*"
     }
-    return {alias: (*_split(lender), _bound(alias)) for alias, lender in lent.items() if lender}
+    return {alias: (*_split(origin), _bound(alias)) for alias, origin in found.items() if origin}
 
 
 def _split(qualified: str) -> tuple[str, str]:
@@ -170,7 +170,7 @@ def _bound(alias: ast.alias) -> str:
 
 def _is_legacy_import(file: File, alias: ast.alias, target: str) -> bool:
     star = alias.name == "*" and file.flow.is_legacy(f"{target}.x")
-    return file.flow.is_legacy(target) or star or bool(file.flow.lender(target))
+    return file.flow.is_legacy(target) or star or bool(file.flow.lent(target))
 
 
 def _star_used(file: File, editor: Editor, module: str) -> bool:

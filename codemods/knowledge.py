@@ -65,11 +65,11 @@ class Knowledge:
 
     def is_borrowed(self, dotted: str) -> bool:
         """Whether a dotted name is, or lies in, a legacy one that another module imports."""
-        while dotted and not self.lender(dotted):
+        while dotted and not self.lent(dotted):
             dotted = dotted.rpartition(".")[0]
         return bool(dotted)
 
-    def lender(self, dotted: str) -> str:
+    def lent(self, dotted: str) -> str:
         """The legacy name that a module of the project imports, and offers as `dotted`, or ""."""
         found = self.known.get(dotted, UNKNOWN)
         return found.detail if found.kind == "name" and self.is_legacy(found.detail) else ""
