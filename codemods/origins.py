@@ -2,7 +2,7 @@
 
 Otherwise a start call that is left would get its span's `set_tag` rewritten, and fail. What makes a
 tracer waits for the calls on it too: a start call that is left would meet OpenTelemetry's tracer.
-What makes a span waits for what the same expression does with it.
+What makes a span waits for what its function does with it.
 """
 
 from __future__ import annotations
@@ -45,8 +45,7 @@ def also_passed(site: Site, left: Left) -> list[tuple[str, str]]:
 def called(site: Site) -> frozenset[str]:
     """The makers of what a site works on, and wants as OpenTracing made it.
 
-    Of spans and the like those in the same expression: `scope_manager.active.close()`; of what is
-    extracted those in the same function.
+    Of spans and the like only those in the same function.
     """
     wanted = [
         fact
@@ -67,15 +66,28 @@ def _gives(fact: Fact, site: Site) -> bool:
 
 
 def _is_near(site: Site, maker: str) -> bool:
-    """Whether a site has what makes its operand in it, or takes what its function extracts."""
+    """Whether a site stands in the function that makes its operand, or in one within it."""
     file = site.file
     node = file.flow.makers.get(maker)
     if node is None:
         return False
-    extracts = getattr(node, "attr", "") == "extract" and site.call is not None
-    if extracts and file.function(node) is file.function(site.node):
+    if any(one is site.node or one is site.call for one in file.ancestors(node)):
         return True
-    return any(one is site.node or one is site.call for one in file.ancestors(node))
+    if _is_of_a_strange_tracer(file, node):
+        return False
+    home = file.function(node)
+    return isinstance(home, ast.Module) or any(one is home for one in file.ancestors(site.node))
+
+
+def _is_of_a_strange_tracer(file: File, node: ast.AST) -> bool:
+    """Whether a span begins on a tracer from outside of what was read, which may be rewritten.
+
+    Such a span does not wait for its function: a start call that is left would fail sooner.
+    """
+    if not isinstance(node, ast.Attribute) or not node.attr.startswith("start_"):
+        return False
+    tracer = file.flow.kinds.get(node.value)
+    return tracer is not None and not tracer.made
 
 
 def place(maker: str, module: str) -> str:

@@ -565,3 +565,27 @@ def test_a_span_of_a_tracer_of_unknown_origin_does_not_wait_for_its_uses() -> No
         "    span.unheard_of()\n    span.set_baggage_item('a', 'b')\n"
     )
     assert "tracer.start_span('a', attributes=" in result.source.decode()
+
+
+LEFT_IN_ITS_FUNCTION = """\
+import opentracing
+
+
+def work(items):
+    span = opentracing.tracer.start_span('a')
+    span.set_tag('b', 1)
+    for item in items:
+        span.set_baggage_item('item', item)
+    span.finish()
+"""
+
+
+def test_a_span_waits_for_what_its_function_does_with_it() -> None:
+    assert run(LEFT_IN_ITS_FUNCTION).source.decode() == LEFT_IN_ITS_FUNCTION
+
+
+def test_a_span_waits_for_what_a_function_within_does_with_it() -> None:
+    source = LEFT_IN_ITS_FUNCTION.replace(
+        "    for item in items:\n", "    def each(item):\n"
+    ).replace("    span.finish()\n", "    list(map(each, items))\n    span.finish()\n")
+    assert run(source).source.decode() == source
