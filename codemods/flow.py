@@ -50,6 +50,8 @@ _ROUNDS = 6
 FIXTURE = Fact("function", "fixture")
 CONFTEST = "conftest"  # the name under which a module knows the nearest conftest.py
 MOCK_TRACER = "opentracing.mocktracer.MockTracer"
+_ONE_OF_THEM = frozenset({"max", "min", "next"})
+_THE_SAME = frozenset({"filter", "iter", "list", "reversed", "set", "sorted", "tuple"})
 QUOTED = "opentracing.(quoted annotation)"  # a string in which a legacy name is one of several
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -89,6 +91,7 @@ class Flow(Knowledge):
         self.imports: dict[ast.alias, str] = {}
         self.scopes: dict[ast.AST, Scope] = {}
         self._pending: list[tuple[FunctionNode | ast.Lambda, Scope]] = []
+        self._elements: dict[ast.AST, Fact] = {}  # what a lambda is given of a container
         self._stars: list[str] = []
         self._foreign = False
         self._hints, self._outer = index.hints, index.outer
@@ -332,6 +335,8 @@ class Flow(Knowledge):
         told = self.fact(f"{scope.qualified}({arg.arg})") or UNKNOWN
         if index is not None:
             told = prefer(told, self.fact(f"{scope.qualified}({index})") or UNKNOWN)
+        if index == 0 and scope.node in self._elements:
+            told = self._elements[scope.node]
         if default is not None:
             given = self._passed(default)
             told = prefer(told, given if is_legacy_fact(given) else UNKNOWN)
@@ -767,7 +772,7 @@ class Flow(Knowledge):
                 )
         if callee.kind == "other":
             return callee
-        if isinstance(node.func, ast.Name) and node.func.id in ("getattr", "next", "copy"):
+        if isinstance(node.func, ast.Name):
             return self._builtin(node, args, scope)
         return UNKNOWN
 
@@ -806,9 +811,23 @@ class Flow(Knowledge):
                 if owner.kind == "name" and self.is_legacy(f"{owner.detail}.{attr.value}"):
                     return UNKNOWN
                 return self.member(node, owner, attr.value, scope)
-        if node.func.id == "next" and args and args[0].kind.startswith("[]"):
-            return element_of(args[0])
-        return UNKNOWN
+        return self._of_container(node, node.func.id, args)
+
+    def _of_container(self, node: ast.Call, builtin: str, args: list[Fact]) -> Fact:
+        """`sorted(spans, key=lambda span: ...)`, `filter(lambda span: ..., spans)`, `next(...)`."""
+        is_given_first = builtin in ("filter", "map")
+        container = args[is_given_first] if len(args) > is_given_first else UNKNOWN
+        if not container.kind.startswith("[]"):
+            return UNKNOWN
+        key = next((one.value for one in node.keywords if one.arg == "key"), None)
+        function = node.args[0] if is_given_first else key
+        if isinstance(function, ast.Lambda):
+            self._elements[function] = element_of(container)
+        elif function is not None and (called := self.kinds.get(function, UNKNOWN)).kind == "name":
+            self.learn(f"{called.detail}(0)", element_of(container))
+        if builtin in _ONE_OF_THEM:
+            return element_of(container)
+        return container if builtin in _THE_SAME else UNKNOWN
 
     def _call_name(self, node: ast.Call, qualified: str) -> Fact:
         if self.is_legacy(qualified):
@@ -837,7 +856,8 @@ class Flow(Knowledge):
         told.update((keyword.arg, keyword.value) for keyword in node.keywords)
         for key, argument in told.items():
             value = self._passed(argument)
-            if key and (value.kind in INSTANCES or value.kind in ("instance", "callable")):
+            kind = value.kind.removeprefix("[]")
+            if key and (kind in INSTANCES or kind in ("instance", "callable")):
                 detail = "" if self.is_legacy(value.detail) else value.detail
                 self.learn(f"{function}({key})", Fact(value.kind, detail, value.made))
 

@@ -80,14 +80,16 @@ def _is_near(site: Site, maker: str) -> bool:
 
 
 def _is_of_a_strange_tracer(file: File, node: ast.AST) -> bool:
-    """Whether a span begins on a tracer from outside of what was read, which may be rewritten.
+    """Whether a span begins on a tracer that may come from outside of what was read.
 
-    Such a span does not wait for its function: a start call that is left would fail sooner.
+    That one may be rewritten. A start call that is left would fail sooner than what comes after
+    it, so such a span does not wait for its function.
     """
     if not isinstance(node, ast.Attribute) or not node.attr.startswith("start_"):
         return False
     tracer = file.flow.kinds.get(node.value)
-    return tracer is not None and not tracer.made
+    kept = isinstance(node.value, ast.Attribute) and not file.symbol(node.value)  # on an object
+    return tracer is not None and (kept or not tracer.made)
 
 
 def place(maker: str, module: str) -> str:

@@ -36,6 +36,21 @@ PROGRAMS = {
         "def f():\n    return opentracing.tracer.start_span('a')\nf().finish()\n",
         "f().end()",
     ),
+    "a sorted list": (
+        "def f(n):\n    spans = [opentracing.tracer.start_span(str(i)) for i in range(n)]\n"
+        "    for one in sorted(spans, key=lambda s: s.context.span_id):\n        one.finish()\n",
+        "for one in sorted(spans, key=lambda s: s.get_span_context().span_id):\n        one.end()",
+    ),
+    "a filter": (
+        "def f(n):\n    spans = [opentracing.tracer.start_span(str(i)) for i in range(n)]\n"
+        "    return list(filter(lambda s: s.set_tag('k', 1), spans))[0].finish()\n",
+        "lambda s: s.set_attribute('k', 1), spans))[0].end()",
+    ),
+    "the argument of a function that is mapped": (
+        "def f(n):\n    spans = [opentracing.tracer.start_span(str(i)) for i in range(n)]\n"
+        "    list(map(end, spans))\ndef end(s):\n    s.finish()\n",
+        "s.end()",
+    ),
     "a tuple": (
         "def f():\n    return opentracing.tracer, opentracing.tracer.start_span('a')\n"
         "t, s = f()\ns.finish()\n",

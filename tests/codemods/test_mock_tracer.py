@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 import pytest
 
 from tests.codemods.helpers import check, check_noop, left, run
@@ -139,3 +141,22 @@ def test_a_fixture_hands_out_the_exporter_with_the_tracer(word: str) -> None:
             mock.exporter.clear()
         """,
     )
+
+
+def test_finished_spans_are_followed_through_sorting_filters_and_functions() -> None:
+    result = run(
+        dedent("""\
+        from opentracing.mocktracer import MockTracer
+
+        def tagged(spans):
+            return filter(lambda one: one.tags.get("size"), spans)
+
+        tracer = MockTracer()
+        ordered = sorted(tracer.finished_spans(), key=lambda one: one.operation_name)
+        assert next(tagged(ordered)).tags["size"] == 1
+        """)
+    )
+    after = result.source.decode()
+    assert "filter(lambda one: one.attributes.get" in after
+    assert "key=lambda one: one.name" in after
+    assert "next(tagged(ordered)).attributes[" in after

@@ -584,6 +584,11 @@ def test_a_span_waits_for_what_its_function_does_with_it() -> None:
     assert run(LEFT_IN_ITS_FUNCTION).source.decode() == LEFT_IN_ITS_FUNCTION
 
 
+def test_a_span_of_a_tracer_kept_on_an_object_does_not_wait_for_its_function() -> None:
+    source = LEFT_IN_ITS_FUNCTION.replace("opentracing.tracer.start", "items.tracer.start")
+    assert "span.end()" in run(source).source.decode()
+
+
 def test_a_span_waits_for_what_a_function_within_does_with_it() -> None:
     source = LEFT_IN_ITS_FUNCTION.replace(
         "    for item in items:\n", "    def each(item):\n"
