@@ -73,23 +73,26 @@ def _is_near(site: Site, maker: str) -> bool:
         return False
     if any(one is site.node or one is site.call for one in file.ancestors(node)):
         return True
-    if _is_of_a_strange_tracer(file, node):
-        return False
     home = file.function(node)
+    if _is_of_a_strange_tracer(file, node):
+        taken = getattr(node, "attr", "") == "extract" and site.call is not None
+        return taken and file.function(site.node) is home
     return isinstance(home, ast.Module) or any(one is home for one in file.ancestors(site.node))
 
 
 def _is_of_a_strange_tracer(file: File, node: ast.AST) -> bool:
-    """Whether a span begins on a tracer that may come from outside of what was read.
+    """Whether a span or context is of a tracer that may come from outside of what was read.
 
     That one may be rewritten. A start call that is left would fail sooner than what comes after
-    it, so such a span does not wait for its function.
+    it, so such a span does not wait for its function, and a context only for calls that take it.
     """
-    if not isinstance(node, ast.Attribute) or not node.attr.startswith("start_"):
+    if not isinstance(node, ast.Attribute):
         return False
     tracer = file.flow.kinds.get(node.value)
-    kept = isinstance(node.value, ast.Attribute) and not file.symbol(node.value)  # on an object
-    return tracer is not None and (kept or not tracer.made)
+    if tracer is None or tracer.kind != "tracer":
+        return False
+    on_object = isinstance(node.value, ast.Attribute) and not file.symbol(node.value)
+    return on_object or not tracer.made
 
 
 def place(maker: str, module: str) -> str:
