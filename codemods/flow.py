@@ -40,6 +40,7 @@ from codemods.kinds import (
 )
 from codemods.knowledge import Knowledge
 from codemods.model import Fact, Facts
+from codemods.names import CONSTANTS
 from codemods.source import children
 
 TRACING_NAME = re.compile(r"span|trac|scope", re.IGNORECASE)
@@ -129,6 +130,10 @@ class Flow(Knowledge):
             self._function_body(node, outer)
         for key, value in scope.values.items():
             self.learn(f"{self.module}.{key}", value)
+        for qualified in CONSTANTS:  # `from opentracing.ext.tags import *` lends them
+            head, _, key = qualified.rpartition(".")
+            if head in map(legacy.canonical, self._stars) and key not in scope.values:
+                self.learn(f"{self.module}.{key}", name(qualified))
 
     def _block(self, body: Iterable[ast.stmt], scope: Scope) -> None:
         for statement in body:

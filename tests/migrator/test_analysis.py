@@ -355,6 +355,15 @@ def test_what_stays_is_imported_from_where_it_is(tmp_path):
     assert after["use"].startswith("from opentracing import tags\n")
 
 
+def test_constants_that_a_star_lends_go_with_it_unless_the_module_has_its_own(tmp_path):
+    names = "from opentracing.ext.tags import *\n\nERROR = 'failed'\n"
+    use = "import names\n\nprint(names.COMPONENT, names.ERROR)\n"
+    found = analyse([str(write(tmp_path, names=names, use=use))], DEFAULTS)
+    after = {Path(path).stem: text.decode() for path, text in found.after.items()}
+    assert after["names"] == "ERROR = 'failed'\n"
+    assert after["use"] == 'import names\n\nprint("component", names.ERROR)\n'
+
+
 def test_a_file_asked_for_alone_heeds_those_that_use_it(tmp_path):
     use = (
         "from facade import tracer\n\n\ndef f(how):\n    tracer().start_span('a', **how).finish()\n"
