@@ -18,6 +18,12 @@ WIRE = re.compile(
 )
 GUARDED = frozenset({"span", "scope", "span_context", "tracer"})
 _TESTED = frozenset({"active", "extracted", *MIXTURES})
+# Classes by which `isinstance` asks whether there is a span, or a context was extracted.
+_ASKED = frozenset(
+    f"{package}.{cls}"
+    for package in ("opentracing", "jaeger_client")
+    for cls in ("Span", "SpanContext")
+)
 
 
 def find(file: File) -> list[Site]:
@@ -157,6 +163,11 @@ def is_returned(file: File, node: ast.expr) -> bool:
     )
 
 
+def is_instance_test(node: ast.AST) -> bool:
+    """Whether it is `isinstance(value, cls)`."""
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance"
+
+
 def is_tested(file: File, node: ast.expr) -> bool:
     """Whether the truth of an expression, or its being None, is asked."""
     parent = file.parents[node]
@@ -174,4 +185,7 @@ def is_tested(file: File, node: ast.expr) -> bool:
             )
         case ast.Call(func=ast.Name(id="bool")):
             return node in parent.args
+        case ast.Call(args=[value, cls]) if is_instance_test(parent) and value is node:
+            is_one = file.detail(node) in ("active", "extracted")
+            return is_one and file.symbol(cls) in _ASKED
     return False

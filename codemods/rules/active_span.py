@@ -8,7 +8,7 @@ from codemods.edits import Part
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, File, Site, tight
-from codemods.sites import is_returned
+from codemods.sites import is_instance_test, is_returned
 
 rule = define(
     code="JO501",
@@ -80,6 +80,7 @@ def tested(site: Site) -> Change:
     parent = file.parents[node]
     change = site.change("asks whether there is a valid span")
     none = _may_be_none(file, node)
+    asked = parent if is_instance_test(parent) else node
     valid: tuple[Part, ...] = (*tight(file, node), ".get_span_context().is_valid")
     if isinstance(parent, ast.Compare):
         absent = isinstance(parent.ops[0], ast.Is | ast.Eq)
@@ -101,7 +102,7 @@ def tested(site: Site) -> Change:
     if none:
         valid = (node, " is not None and ", *valid)
         valid = valid if isinstance(parent, ast.If | ast.While) else ("(", *valid, ")")
-    return change.replace(node, *valid)
+    return change.replace(asked, *valid)
 
 
 def _or_none(site: Site, node: ast.expr) -> Change:

@@ -12,6 +12,7 @@ from codemods.registry import define
 from codemods.rules.inject import check_format
 from codemods.rules.propagation_errors import NAMES
 from codemods.site import CannotRewrite, Change, File, Site, tight
+from codemods.sites import is_instance_test
 from codemods.values import literal_key
 
 rule = define(
@@ -150,4 +151,4 @@ def tested(site: Site) -> Change:
         return change.replace(parent, "not " if absent else "", *found)
     if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):
         raise CannotRewrite("`or` gives the other value only if nothing was extracted")
-    return change.replace(node, *found)
+    return change.replace(parent if is_instance_test(parent) else node, *found)

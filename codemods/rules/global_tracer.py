@@ -152,11 +152,15 @@ def is_registered(site: Site) -> Change:
     call = site.call
     if call is None:
         raise CannotRewrite("the function is passed on without being called")
+    return provider_was_set(site, call)
+
+
+def provider_was_set(site: Site, asked: ast.Call) -> Change:
+    """In the place of what asks whether there is a tracer of an implementation's."""
     change = site.change("asks whether a provider was set")
     trace = change.use("opentelemetry", "trace")
-    proxy = f"{trace}.ProxyTracerProvider"
-    text = f"isinstance({trace}.get_tracer_provider(), {proxy})"
-    parent = site.parent
+    text = f"isinstance({trace}.get_tracer_provider(), {trace}.ProxyTracerProvider)"
+    parent = site.file.parents[asked]
     if isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not):
         return change.replace(parent, text)
-    return change.replace(call, f"not {text}" if isinstance(parent, ast.If) else f"(not {text})")
+    return change.replace(asked, f"not {text}" if isinstance(parent, ast.If | ast.Assert) else f"(not {text})")

@@ -9,9 +9,11 @@ from codemods.model import Safety
 from codemods.provider import becomes_global, free_name, provider_lines
 from codemods.registry import define
 from codemods.rules.config import only_use
+from codemods.rules.global_tracer import provider_was_set
 from codemods.rules.types import known_type
 from codemods.setup import HEADERS, SAMPLING, Plan, read_config, read_sampler_call
 from codemods.site import CannotRewrite, Change, File, Report, Site
+from codemods.sites import is_instance_test
 
 rule = define(
     code="JO102",
@@ -72,13 +74,14 @@ _HANDED_ON_B3 = (
     "what came without `X-B3-Sampled` goes on as not sampled."
 )
 _STATEMENTS = (ast.Assign, ast.Return)
+_GLOBAL = ("opentracing.tracer", "opentracing.global_tracer")
 
 
 @rule.symbol("jaeger_client.Tracer")
 def tracer_class(site: Site) -> Change | Report | None:
     call = site.call
     if call is None:
-        return known_type(site)
+        return _asked_for(site) or known_type(site)
     arguments = site.arguments(*_PARAMETERS)
     change = site.change("the tracer gets a provider of its own")
     plan = Plan(change, service=arguments.pop("service_name", None))
@@ -98,6 +101,26 @@ def tracer_class(site: Site) -> Change | Report | None:
         raise CannotRewrite("the tracer is made inside an expression; write it as a statement")
     name = free_name(site.file, call, "provider", "tracer_provider")
     return _made(plan, call, name)
+
+
+def _asked_for(site: Site) -> Change | Report | None:
+    """`isinstance(opentracing.tracer, jaeger_client.Tracer)`: whether Jaeger was set up.
+
+    All of OpenTelemetry's tracers are `trace.Tracer`, also those that do nothing.
+    """
+    file, test = site.file, site.parent
+    if isinstance(test, ast.Tuple):
+        test = file.parents[test]
+    if not is_instance_test(test):
+        return None
+    assert isinstance(test, ast.Call)
+    if test.args[1:] == [site.node] and file.detail(test.args[0]) in _GLOBAL:
+        return provider_was_set(site, test)
+    return Report(
+        "every OpenTelemetry tracer is a trace.Tracer, also one that does nothing",
+        "Ask whether a provider was set: not isinstance(trace.get_tracer_provider(), "
+        "trace.ProxyTracerProvider).",
+    )
 
 
 @rule.member("config", "create_tracer")
