@@ -723,7 +723,7 @@ class Flow(Knowledge):
             ):
                 self.learn(f"?.{node.value.attr}", Fact(kind))
             return self._given(node, legacy.ATTRIBUTES.get((kind, attr), ""))
-        if TRACING_NAME.search(attr) and owner.kind == "":
+        if TRACING_NAME.search(attr) and owner.kind in ("", "unbound"):
             return self.fact(f"?.{attr}") or UNKNOWN
         return UNKNOWN
 

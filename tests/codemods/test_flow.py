@@ -65,6 +65,13 @@ PROGRAMS = {
         "def g(r):\n    r.span.finish()\n",
         "r.span.end()",
     ),
+    "an attribute of what a foreign base class gives": (
+        "import http.server\nclass H(http.server.BaseHTTPRequestHandler):\n"
+        "    def f(self):\n        with self.server.tracer.start_active_span('a'):\n"
+        "            pass\n"
+        "    def g(self):\n        self.server.tracer.active_span.set_tag('k', 1)\n",
+        "trace.get_current_span().set_attribute('k', 1)",
+    ),
     "a closure": (
         "def f():\n    s = opentracing.tracer.start_span('a')\n"
         "    def g():\n        s.finish()\n    return g\n",
