@@ -6,7 +6,7 @@ import ast
 
 from codemods.edits import Part
 from codemods.provider import set_up_in
-from codemods.site import CannotRewrite, Change, Site
+from codemods.site import CannotRewrite, Change, File, Site
 
 # What it instruments: module below opentelemetry.instrumentation, and the class.
 INSTRUMENTORS = {
@@ -28,6 +28,8 @@ INSTRUMENTORS = {
     "tornado": ("tornado", "TornadoInstrumentor"),
     "urllib": ("urllib", "URLLibInstrumentor"),
 }
+# What is known of a tracer that has its provider to itself.
+_OWN = ("own", "jaeger_client.Tracer", "opentracing.mocktracer.MockTracer")
 
 
 def instrumentor(change: Change, library: str) -> str:
@@ -64,6 +66,19 @@ def kept_calls(site: Site, *values: ast.expr | None) -> list[tuple[Part, ...]]:
         if isinstance(value, ast.Call)
         and site.file.symbol(value.func) not in ("opentracing.global_tracer", "opentracing.tracer")
     ]
+
+
+def check_global(file: File, tracer: ast.expr | None) -> None:
+    """Instrumentations use the global provider: refuse where the tracer is known to have its own.
+
+    Raises:
+        CannotRewrite: it has, and nothing in the file makes that the global one.
+    """
+    if tracer is not None and file.detail(tracer) in _OWN and not set_up_in(file):
+        raise CannotRewrite(
+            "the tracer has a provider of its own, which the instrumentation has to be given as "
+            "tracer_provider="
+        )
 
 
 def is_true(node: ast.expr | None, default: bool) -> bool:

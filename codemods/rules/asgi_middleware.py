@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.emit import in_order, rewrite_arguments
-from codemods.instrumenting import call_statement, kept_calls
+from codemods.instrumenting import call_statement, check_global, kept_calls
 from codemods.model import Safety
 from codemods.provider import set_up_in
 from codemods.registry import define
@@ -57,6 +57,9 @@ def middleware(site: Site) -> Change | Report:
     call = site.file.parents[site.node]
     if not isinstance(call, ast.Call) or not call.args or call.args[0] is not site.node:
         raise CannotRewrite("the middleware is neither given to add_middleware nor to Middleware")
+    for keyword in call.keywords:
+        if keyword.arg == "tracer":
+            check_global(site.file, keyword.value)
     change = site.change("OpenTelemetry's ASGI middleware", advice=_INSTALL)
     change.depends_on(*set_up_in(site.file))
     name = change.use("opentelemetry.instrumentation.asgi", "OpenTelemetryMiddleware")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from codemods.emit import rewrite_arguments
 from codemods.instrumenting import (
     call_statement,
+    check_global,
     install,
     instrumentor,
     is_empty,
@@ -75,6 +76,7 @@ def switch(site: Site) -> Change:
     arguments = site.arguments(*parameters)
     if any(not is_empty(arguments.get(hook)) for hook in HOOKS):
         raise CannotRewrite("its callback has to become a hook of the instrumentation")
+    check_global(site.file, arguments.get("tracer"))
     statement = call_statement(site)
     kept = kept_calls(site, arguments.get("tracer"))
     for name in ALL:
@@ -115,6 +117,7 @@ def listener(site: Site) -> Change:
     arguments = site.arguments("tracer", "span_tags")
     if site.call is None or not is_empty(arguments.get("span_tags")):
         raise CannotRewrite("span_tags have to become a request_hook(span, event)")
+    check_global(site.file, arguments.get("tracer"))
     change = site.change("OpenTelemetry's listener", advice=install("pymongo"))
     name = change.use("opentelemetry.instrumentation.pymongo", "CommandTracer")
     return change.replace(site.call, f"{name}({change.tracer()})")
@@ -128,6 +131,7 @@ def session(site: Site) -> Change:
     arguments = site.arguments("tracer", "propagate", "span_tags")
     if not is_empty(arguments.get("span_tags")):
         raise CannotRewrite("span_tags have to become a request_hook(span, request)")
+    check_global(site.file, arguments.get("tracer"))
     change = site.change(
         "an ordinary session, with requests instrumented",
         unsafe="all requests of the process may be traced",
@@ -145,6 +149,7 @@ def celery(site: Site) -> Change:
     arguments = site.arguments()
     if not is_empty(arguments.get("span_tags")):
         raise CannotRewrite("span_tags have to be set in the tasks")
+    check_global(site.file, arguments.get("tracer"))
     change = site.change("Celery's own class, instrumented", advice=install("celery"))
     ours = [keyword for keyword in call.keywords if keyword.arg in OURS]
     rewrite_arguments(change, call, dict.fromkeys(ours))

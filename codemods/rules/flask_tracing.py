@@ -7,6 +7,7 @@ import ast
 from codemods.edits import Part
 from codemods.instrumenting import (
     call_statement,
+    check_global,
     install,
     instrumentor,
     is_empty,
@@ -95,6 +96,7 @@ def constructor(site: Site) -> Change | Report:
         )
     if not is_empty(arguments.get("start_span_cb")):
         raise CannotRewrite("start_span_cb has to become a request_hook(span, environ)")
+    check_global(site.file, arguments.get("tracer"))
     statement = call_statement(site)
     change = site.change("instruments the app", advice=install("flask"))
     hook = _request_hook(change, arguments.get("traced_attributes"))

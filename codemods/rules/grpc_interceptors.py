@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.emit import rewrite_arguments
-from codemods.instrumenting import is_empty, kept_calls
+from codemods.instrumenting import check_global, is_empty, kept_calls
 from codemods.model import Safety
 from codemods.provider import set_up_in
 from codemods.registry import define
@@ -81,6 +81,7 @@ def _interceptor(site: Site, *parameters: str) -> Change:
     for name in parameters[1:]:
         if not is_empty(arguments.get(name)):
             raise CannotRewrite(f"{name} has no counterpart in the gRPC instrumentation")
+    check_global(site.file, arguments.get("tracer"))
     change = site.change("OpenTelemetry's interceptor", advice=_INSTALL)
     for line in kept_calls(site, arguments.get("tracer")):
         change.before(site.statement, line)

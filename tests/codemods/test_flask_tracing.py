@@ -55,6 +55,20 @@ def test_an_app_traced_as_a_whole(arguments: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        "from opentracing.mocktracer import MockTracer\n\ntracer = MockTracer()\n",
+        "from jaeger_client import Config\n\ntracer = Config({}, 'a').new_tracer()\n",
+    ],
+)
+def test_a_tracer_with_a_provider_of_its_own_is_reported(made: str) -> None:
+    """The instrumentation would ask the global provider, which nobody set."""
+    result = run(f"{HEAD}{made}FlaskTracing(tracer, True, app)\n")
+    assert "FlaskTracing(tracer, True, app)" in result.source.decode()
+    assert any("provider of its own" in finding.message for finding in result.findings)
+
+
 def test_the_old_name_of_the_class() -> None:
     check(
         "from flask_opentracing import FlaskTracer\n\nFlaskTracer(tracer, True, app)\n",
