@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from codemods.instrumenting import call_statement, install
+from codemods.instrumenting import call_statement, check_global, install, kept_calls
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Report, Site
@@ -81,7 +81,11 @@ def setting(site: Site) -> Change | Report:
             "Trace the whole app with DjangoInstrumentor, or start a span in each view.",
         )
     call_statement(site)
-    return site.change("the setting goes", unsafe=CONDITION, advice=_INSTALL).remove(statement)
+    tracer = site.arguments("tracer").get("tracer")
+    check_global(site.file, tracer)
+    change = site.change("the setting goes", unsafe=CONDITION, advice=_INSTALL)
+    kept = kept_calls(site, tracer)
+    return change.replace_statement(statement, *kept) if kept else change.remove(statement)
 
 
 def _is_setting(statement: ast.stmt) -> bool:

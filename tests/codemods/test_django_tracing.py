@@ -94,3 +94,12 @@ def test_the_tracing_object_of_the_settings_under_a_name_is_reported() -> None:
         unsafe=True,
     )
     assert "trace.get_current_span()" in result.findings[0].advice
+
+
+def test_the_call_that_makes_the_tracer_is_kept() -> None:
+    check(
+        "import django_opentracing\n\n"
+        "OPENTRACING_TRACING = django_opentracing.DjangoTracing(init_tracer('shop'))\n",
+        "init_tracer('shop')\n",
+        unsafe=True,
+    )
