@@ -44,6 +44,7 @@ from codemods.names import CONSTANTS
 from codemods.source import children
 
 TRACING_NAME = re.compile(r"span|trac|scope", re.IGNORECASE)
+_MADE_BY_VENDORS = re.compile(r"(?:^|\.)[A-Z]\w*Tracer$|\.Tracer$")
 LEGACY_KEYWORDS = frozenset(
     {"child_of", "references", "ignore_active_span", "operation_name", "tags"}
 )
@@ -725,7 +726,7 @@ class Flow(Knowledge):
             return self._given(node, legacy.ATTRIBUTES.get((kind, attr), ""))
         if TRACING_NAME.search(attr) and owner.kind in ("", "unbound"):
             return self.fact(f"?.{attr}") or UNKNOWN
-        return UNKNOWN
+        return FOREIGN if owner == FOREIGN else UNKNOWN
 
     def _telltale(self, node: ast.AST, attr: str) -> str:
         if attr in legacy.TELLTALE:
@@ -749,7 +750,7 @@ class Flow(Knowledge):
             return self._given(node.func, kind, detail_of(owner, node.func.attr))
         legacy_call = (
             isinstance(node.func, ast.Attribute)
-            and (callee in (UNKNOWN, OPENTELEMETRY) or self.is_of_a_framework(callee))
+            and (callee in (UNKNOWN, FOREIGN, OPENTELEMETRY) or self.is_of_a_framework(callee))
             and self._is_legacy_call(node)
         )
         if callee.kind == "name" and not legacy_call:
@@ -777,6 +778,8 @@ class Flow(Knowledge):
                 )
         if callee.kind == "other":
             return callee
+        if callee == FOREIGN and ("tracer", getattr(node.func, "attr", "")) in legacy.METHODS:
+            return FOREIGN
         if isinstance(node.func, ast.Name):
             return self._builtin(node, args, scope)
         return UNKNOWN
@@ -853,7 +856,9 @@ class Flow(Knowledge):
         if found is not None and found.kind == "class":
             bases = (self.fact(base) or UNKNOWN for base in self.bases(qualified))
             return Fact("instance", qualified, all_made(bases))
-        return self.fact(f"{qualified}()") or (UNKNOWN if self._imports_legacy else FOREIGN)
+        given = self.fact(f"{qualified}()")
+        is_vendors = _MADE_BY_VENDORS.search(qualified) and found is None  # `lightstep.Tracer()`
+        return given or (FOREIGN if is_vendors or not self._imports_legacy else UNKNOWN)
 
     def _tell(self, function: str, node: ast.Call) -> None:
         """What a call tells about the parameters of the function it calls."""

@@ -72,9 +72,15 @@ def check_global(file: File, tracer: ast.expr | None) -> None:
     """Instrumentations use the global provider: refuse where the tracer is known to have its own.
 
     Raises:
-        CannotRewrite: it has, and nothing in the file makes that the global one.
+        CannotRewrite: it has, and nothing in the file makes that the global one; or it is of a
+            vendor's library, which sets up no provider.
     """
-    if tracer is not None and file.detail(tracer) in _OWN and not set_up_in(file):
+    if tracer is None:
+        return
+    fact = file.flow.kinds.get(tracer)
+    if fact is not None and fact.kind in ("foreign", "other"):
+        raise CannotRewrite(f"what makes `{file.text(tracer)}` is not known here")
+    if file.detail(tracer) in _OWN and not set_up_in(file):
         raise CannotRewrite(
             "the tracer has a provider of its own, which the instrumentation has to be given as "
             "tracer_provider="

@@ -124,7 +124,8 @@ def _registered(site: Site, change: Change, statement: ast.stmt, value: ast.expr
             line = (f"{trace}.set_tracer_provider(", provider, ")")
             return change.replace_statement(statement, line)
     _check_makers(site, change, value)
-    if isinstance(value, ast.Call):
+    made = file.flow.kinds.get(value)
+    if isinstance(value, ast.Call) and (made is None or made.kind not in ("foreign", "other")):
         change.depends_on(value)
         return change.replace_statement(statement, value)
     if file.kind(value) != "tracer":

@@ -129,3 +129,26 @@ def test_spans_that_are_gone_through_with_others_are_spans(loop: str) -> None:
         f"spans = tracer.finished_spans()\n{loop}\n    print(span.operation_name)\n"
     )
     assert "print(span.name)" in result.source.decode()
+
+
+def test_the_tracer_of_a_vendors_library_and_what_it_gives_stay() -> None:
+    result = run(
+        "import opentracing\nimport lightstep\n\ntracer = lightstep.Tracer(component_name='a')\n"
+        "with tracer.start_active_span('a') as scope:\n    scope.span.set_tag('k', 1)\n"
+        "tracer.start_span('b').finish()\nopentracing.tracer.start_span('c').finish()\n"
+    )
+    text = result.source.decode()
+    assert "start_active_span('a') as scope:\n    scope.span.set_tag('k', 1)" in text
+    assert "tracer.start_span('b').finish()" in text
+    assert "trace.get_tracer(__name__).start_span('c').end()" in text
+    assert left(result) == [
+        "5: opentracing.Tracer.start_active_span",
+        "6: opentracing.Span.set_tag",
+    ]
+
+
+def test_the_tracer_of_a_vendors_library_is_not_taken_from_the_global_one() -> None:
+    line = "opentracing.tracer = lightstep.Tracer(component_name='a')\n"
+    result = run(f"import opentracing\nimport lightstep\n\n{line}")
+    assert line in result.source.decode()
+    assert left(result) == ["1: opentracing", "4: opentracing.tracer"]
