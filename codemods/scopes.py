@@ -369,6 +369,29 @@ def is_entered_at_once(file: File, group: Variable, made: ast.stmt) -> bool:
     )
 
 
+def is_active_before(file: File, group: Variable) -> bool:
+    """Whether a scope is needed without being entered: it is kept elsewhere too, or what returns
+    it is called as a statement.
+    """
+    entered = entries(file, group)
+    rest = [use for use in group.uses if use not in entered]
+    return _passed_on(file, rest) or any(is_left_open(file, use) for use in entered)
+
+
+def is_left_open(file: File, returned: ast.AST) -> bool:
+    """Whether the function that returns a scope is called somewhere as a statement."""
+    if not isinstance(file.parents[returned], ast.Return):
+        return False
+    maker = getattr(file.function(returned), "name", None)
+    return any(
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and getattr(node.value.func, "attr", getattr(node.value.func, "id", "")) == maker
+        and node.value.func not in file.flow.members
+        for node in file.nodes
+    )
+
+
 def is_unentered(file: File, node: ast.expr) -> bool:
     """Whether a scope comes from a function of the project: the span is known by `with` only."""
     group = variable(file, node)

@@ -7,7 +7,15 @@ import ast
 from codemods.emit import argument_of, rename_member, rewrite_arguments
 from codemods.model import Safety
 from codemods.registry import define
-from codemods.scopes import entries, is_closed, is_entered_at_once, is_stacked, variable
+from codemods.scopes import (
+    entries,
+    is_active_before,
+    is_closed,
+    is_entered_at_once,
+    is_left_open,
+    is_stacked,
+    variable,
+)
 from codemods.site import CannotRewrite, Change, File, Report, Site, is_constant
 from codemods.source import Span
 from codemods.starting import rewrite_start
@@ -71,6 +79,8 @@ def start_active_span(site: Site) -> Change | Report:
     if isinstance(parent, ast.Expr):
         return _thrown_away(site, change, call)
     if not _is_entered(site.file, call):
+        return _KEPT
+    if is_left_open(site.file, call):
         return _KEPT
     _as_manager(site, change)
     if isinstance(parent, ast.withitem):
@@ -155,6 +165,8 @@ def _by_hand(
     found = variable(file, target)
     entered = entries(file, found) if found is not None else []
     if found is None or not (found.token or entered):
+        return _KEPT
+    if not found.token and is_active_before(file, found):
         return _KEPT
     rename_member(change, site.node, "start_span")
     arguments = rewrite_start(site, change)

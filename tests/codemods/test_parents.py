@@ -23,8 +23,8 @@ BEFORE = """\
         {}
 
 
-    started("sent", parent())
-    started("received", tracer.extract(Format.TEXT_MAP, {{}}))
+    print(started("sent", parent()))
+    print(started("received", tracer.extract(Format.TEXT_MAP, {{}})))
     """
 AFTER = """\
     from opentelemetry import context, propagate, trace{}
@@ -40,8 +40,8 @@ AFTER = """\
         {}
 
 
-    started("sent", parent())
-    started("received", propagate.extract({{}}, context=context.get_current()))
+    print(started("sent", parent()))
+    print(started("received", propagate.extract({{}}, context=context.get_current())))
     """
 EITHER = (
     "trace.set_span_in_context(trace.NonRecordingSpan(above)) "

@@ -207,3 +207,18 @@ def test_an_object_that_is_made_after_the_scope_cannot_hold_its_token() -> None:
         "    request.scope = scope\n\n\n", "    request = made()\n    request.scope = scope\n\n\n"
     )
     assert "start_active_span" in run(program).source.decode()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def f(tracer):\n    scope = tracer.start_active_span('a')\n    g.scope = scope\n"
+        "    return scope\n",
+        "def f(tracer):\n    scope = tracer.start_active_span('a')\n    return scope\n\n\nf(t)\n",
+        "def f(tracer):\n    return tracer.start_active_span('a')\n\n\nf(t)\n",
+    ],
+)
+def test_a_scope_that_is_active_without_being_entered_is_no_context_manager(program: str) -> None:
+    result = run(f"import opentracing\n\n\n{program}", unsafe=True)
+    assert "start_active_span" in result.source.decode()
+    assert left(result)
