@@ -90,3 +90,13 @@ def test_the_name_of_a_span_from_elsewhere_needs_unsafe() -> None:
     source = "import opentracing\n\n\ndef show(span):\n    return span.operation_name\n"
     assert "span.operation_name" in run(source).source.decode()
     assert "span.name" in run(source, unsafe=True).source.decode()
+
+
+def test_times_are_put_into_seconds_once() -> None:
+    source = (
+        "from jaeger_client.reporter import NullReporter\n\n\nclass Mine(NullReporter):\n"
+        "    def report_span(self, span):\n        print(span.end_time - span.start_time)\n"
+    )
+    once = run(source, unsafe=True).source.decode()
+    assert "print((span.end_time / 1e9) - (span.start_time / 1e9))" in once
+    assert run(once, unsafe=True).source.decode() == once
