@@ -35,6 +35,7 @@ ROOTS = {
     "opentracing_decorator": "opentracing-decorator",
     "logging_opentracing": "logging-opentracing",
     "basictracer": "basictracer",
+    "ddtrace.opentracer": "ddtrace",
     "opentelemetry.exporter.jaeger": "opentelemetry-exporter-jaeger",
     "opentelemetry.ext.jaeger": "opentelemetry-ext-jaeger",
     # What OpenTelemetry itself renamed in the time of its Jaeger exporters.

@@ -16,3 +16,10 @@ def test_each_has_a_recipe(package: str) -> None:
 
 def test_a_decorator_that_walks_the_stack_is_reported() -> None:
     check_noop("from opentracing_utils import trace\n\n\n@trace()\ndef job():\n    pass\n")
+
+
+def test_a_vendors_way_to_set_the_global_tracer_is_reported() -> None:
+    check_noop(
+        "from ddtrace.opentracer import Tracer, set_global_tracer\n\n"
+        "set_global_tracer(Tracer('shop'))\n"
+    )
