@@ -724,9 +724,19 @@ class Flow(Knowledge):
             ):
                 self.learn(f"?.{node.value.attr}", Fact(kind))
             return self._given(node, legacy.ATTRIBUTES.get((kind, attr), ""))
+        if self._is_a_lost_scope(node, owner, attr):
+            self.members[node] = Fact("scope", "foreign")
+            return FOREIGN
         if TRACING_NAME.search(attr) and owner.kind in ("", "unbound"):
             return self.fact(f"?.{attr}") or UNKNOWN
         return FOREIGN if owner == FOREIGN else UNKNOWN
+
+    def _is_a_lost_scope(self, node: ast.AST, owner: Fact, attr: str) -> bool:
+        """`scope.span` of a scope that comes out of a place into which it was not seen going."""
+        if self._foreign or owner.kind or not isinstance(node, ast.Attribute):
+            return False
+        told = attr == "span" or (attr == "close" and self._imports_legacy)
+        return told and _last_name(node.value).lower().endswith("scope")
 
     def _telltale(self, node: ast.AST, attr: str) -> str:
         if attr in legacy.TELLTALE:

@@ -222,3 +222,14 @@ def test_a_scope_that_is_active_without_being_entered_is_no_context_manager(prog
     result = run(f"import opentracing\n\n\n{program}", unsafe=True)
     assert "start_active_span" in result.source.decode()
     assert left(result)
+
+
+def test_a_scope_that_comes_out_of_where_it_was_not_seen_going_in_stays_as_a_whole() -> None:
+    kept = "scope.span.set_tag('k', 1)\n    scope.close()\n"
+    result = run(
+        "import opentracing\n\n\ndef before(req):\n"
+        "    setattr(req, KEY, opentracing.tracer.start_active_span('a'))\n\n\n"
+        f"def after(req):\n    scope = getattr(req, KEY)\n    {kept}"
+    )
+    assert result.source.decode().endswith(kept)
+    assert {"10: opentracing.Scope.span", "11: opentracing.Scope.close"} <= set(left(result))
