@@ -180,7 +180,10 @@ def _tags(
     display, added = (tags, []) if isinstance(tags, ast.Dict) else built_dict(file, tags)
     new[argument] = ("attributes=", tags)
     later = {literal_key(file, key) for key, _ in added}
-    if display is None or None in display.keys or later & {"", "span.kind"}:
+    clear = display is not None and None not in display.keys
+    if later & {"span.kind"} if clear else _held_at_times(file, tags):
+        raise CannotRewrite("in one of the places where they are made the tags hold `span.kind` or `error`")
+    if display is None or not clear or later & {"", "span.kind"}:
         if not change.unsafe:
             change.unsafe = (
                 "the tags hold only strings, numbers and booleans, and no `span.kind` or `error`"
@@ -215,6 +218,19 @@ def dict_display(file: File, node: ast.expr) -> ast.Dict | None:
     """The dict literal a local name was bound to, where it is bound once and not changed."""
     display, added = built_dict(file, node)
     return None if added else display
+
+
+def _held_at_times(file: File, tags: ast.expr) -> set[str]:
+    """What is no attribute, in one of the displays that a name may hold: `span.kind`, `error`."""
+    bound = file.bound.get(tags.id, ()) if isinstance(tags, ast.Name) else ()
+    values = [
+        getattr(file.parents[one], "value", None)
+        for one in bound
+        if file.function(one) is file.function(tags)
+    ]
+    parts = [part for one in (*values, tags) if one is not None for part in ast.walk(one)]
+    keys = [key for part in parts if isinstance(part, ast.Dict) for key in part.keys]
+    return {literal_key(file, key) for key in keys} & {"span.kind", "error"}
 
 
 def built_dict(file: File, node: ast.expr) -> tuple[ast.Dict | None, list[Item]]:

@@ -65,3 +65,18 @@ def test_an_error_tag_of_the_start_is_not_taken_for_a_status(value: str, fate: F
     start = next(f for f in run(HEAD + body).findings if f.construct.endswith("start_span"))
     assert start.fate is fate
     assert "status" in start.advice
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "rpc = {tags.SPAN_KIND: 'server'} if flag else None",
+        "rpc = {tags.SPAN_KIND: 'server'}\nif flag:\n    rpc = None",
+        "rpc = {'error': True}\nfill(rpc)",
+        "rpc = {}\nrpc['span.kind'] = 'server'",
+        "rpc = {**value, tags.SPAN_KIND: 'server'}",
+    ],
+)
+def test_tags_that_are_seen_to_hold_what_is_no_attribute_are_not_for_unsafe(made: str) -> None:
+    body = f"{made}\ntracer.start_span('x', tags=rpc).finish()"
+    assert "tracer.start_span('x', tags=rpc).finish()" in rewritten(body, unsafe=True)
