@@ -182,7 +182,7 @@ def _tags(
     later = {literal_key(file, key) for key, _ in added}
     clear = display is not None and None not in display.keys
     if later & {"span.kind"} if clear else _held_at_times(file, tags):
-        raise CannotRewrite("in one of the places where they are made the tags hold `span.kind` or `error`")
+        raise CannotRewrite("where they are made the tags hold `span.kind` or `error`")
     if display is None or not clear or later & {"", "span.kind"}:
         if not change.unsafe:
             change.unsafe = (

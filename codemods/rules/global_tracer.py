@@ -164,4 +164,5 @@ def provider_was_set(site: Site, asked: ast.Call) -> Change:
     parent = site.file.parents[asked]
     if isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not):
         return change.replace(parent, text)
-    return change.replace(asked, f"not {text}" if isinstance(parent, ast.If | ast.Assert) else f"(not {text})")
+    bare = isinstance(parent, ast.If | ast.Assert)
+    return change.replace(asked, f"not {text}" if bare else f"(not {text})")

@@ -22,8 +22,8 @@ They are reported with what replaces them.
 RECIPES = {
     "basictracer": "Use a TracerProvider; a recorder is a SpanExporter.",
     "cassandra_opentracing": "CassandraInstrumentor().instrument().",
-    "ddtrace.opentracer": "Set a TracerProvider with trace.set_tracer_provider; Datadog's agent takes "
-    "OTLP.",
+    "ddtrace.opentracer": "Set a TracerProvider with trace.set_tracer_provider; Datadog's agent "
+    "takes OTLP.",
     "dbapi_opentracing": "instrument_connection of opentelemetry-instrumentation-dbapi, or the "
     "driver's own instrumentation.",
     "django_opentracing": "DjangoInstrumentor().instrument() in manage.py, wsgi.py and asgi.py.",
