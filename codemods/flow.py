@@ -45,6 +45,7 @@ from codemods.source import children
 
 TRACING_NAME = re.compile(r"span|trac|scope", re.IGNORECASE)
 _MADE_BY_VENDORS = re.compile(r"(?:^|\.)[A-Z]\w*Tracer$|\.Tracer$")
+OF_EVERY_OBJECT = frozenset(dir(object)) | {"__dict__", "__module__", "__name__"}
 LEGACY_KEYWORDS = frozenset(
     {"child_of", "references", "ignore_active_span", "operation_name", "tags"}
 )
@@ -482,6 +483,8 @@ class Flow(Knowledge):
     def _returns(self, node: FunctionNode, scope: Scope, value: Fact) -> None:
         if value.detail == "active":  # it is rewritten to give None where no span is active
             value = Fact(value.kind, "", value.made)
+        if node.name == "__getattr__":  # `return getattr(self._tracer, name)`: it stands for it
+            value = self.kinds.get(_attribute_of(node), UNKNOWN)
         if _is_property(node):
             self.learn(scope.qualified, value)
         else:
@@ -682,6 +685,8 @@ class Flow(Knowledge):
                 return self._unknown_member(node, UNKNOWN, attr, scope)  # flask.g.tracer.inject
             return resolved
         if owner.kind in INSTANCES:
+            if attr in OF_EVERY_OBJECT:
+                return UNKNOWN
             self.members[node] = owner
             kind = legacy.ATTRIBUTES.get((owner.kind, attr), "")
             if attr in ("set_baggage_item", "get_baggage_item"):
@@ -690,7 +695,7 @@ class Flow(Knowledge):
                 return self.fact(f"?.{attr}") or UNKNOWN
             return self._given(node, kind, detail_of(owner, attr))
         if owner.kind == "instance":
-            return self._instance_member(node, owner, attr)
+            return self._instance_member(node, owner, attr, scope)
         if owner == OPENTELEMETRY and (kind := self._telltale(node, attr)):  # what was left
             self.members[node] = Fact(kind, "duck")
             return self._given(node, legacy.ATTRIBUTES.get((kind, attr), ""))
@@ -698,10 +703,14 @@ class Flow(Knowledge):
             return owner
         return self._unknown_member(node, owner, attr, scope)
 
-    def _instance_member(self, node: ast.AST, owner: Fact, attr: str) -> Fact:
+    def _instance_member(self, node: ast.AST, owner: Fact, attr: str, scope: Scope) -> Fact:
         found = self.class_member(owner.detail, attr)
         if found is not None:
             return found
+        for cls in self.bases(owner.detail):
+            held = self.fact(f"{cls}.__getattr__()")
+            if held is not None and held.kind in INSTANCES:
+                return self.member(node, held, attr, scope)
         base = self.legacy_base(owner.detail)
         if base and base != "legacy" and is_member(base, attr):
             self.members[node] = Fact(base, "custom")
@@ -989,6 +998,16 @@ def _last_name(node: ast.expr) -> str:
     if isinstance(node, ast.Name):
         return node.id
     return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _attribute_of(node: FunctionNode) -> ast.AST:
+    """The object whose attributes a `__getattr__` hands out, or the function itself."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Return) and isinstance(part.value, ast.Call):
+            call = part.value
+            if getattr(call.func, "id", "") == "getattr" and call.args:
+                return call.args[0]
+    return node
 
 
 def _has_decorator(decorators: Iterable[ast.expr], *names: str) -> bool:

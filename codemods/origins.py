@@ -105,7 +105,8 @@ def _operands(site: Site) -> Iterator[Fact]:
     """What a site works on: the object whose member it is, and what it is called with."""
     kinds = site.file.flow.kinds
     if site.owner is not None and (owner := kinds.get(site.owner)) is not None:
-        yield owner
+        stands_for = owner.kind == "instance" and site.file.flow.members.get(site.node)
+        yield stands_for or owner
     if site.call is not None:
         for argument in site.call.args:
             yield from _passed(site.file, argument)

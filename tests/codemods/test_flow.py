@@ -152,3 +152,34 @@ def test_the_tracer_of_a_vendors_library_is_not_taken_from_the_global_one() -> N
     result = run(f"import opentracing\nimport lightstep\n\n{line}")
     assert line in result.source.decode()
     assert left(result) == ["1: opentracing", "4: opentracing.tracer"]
+
+
+PROXY = """\
+import opentracing
+
+
+class Proxy:
+    def __getattr__(self, name):
+        return getattr(self.made(), name)
+
+    def __repr__(self):
+        return self.made().__repr__()
+
+    def made(self):
+        return opentracing.tracer{}
+
+
+TRACER = Proxy()
+TRACER.start_span("a").set_tag("k", 1)
+"""
+
+
+def test_what_hands_out_the_attributes_of_a_tracer_stands_for_it() -> None:
+    text = run(PROXY.format("")).source.decode()
+    assert text.endswith('TRACER.start_span("a").set_attribute("k", 1)\n')
+
+
+def test_what_stands_for_a_tracer_that_stays_stays_with_it() -> None:
+    result = run(PROXY.format("\n\n    def report(self):\n        self.made().reporter.close()"))
+    assert "opentracing.Tracer.start_span" in "".join(left(result))
+    assert result.source.decode().endswith('TRACER.start_span("a").set_tag("k", 1)\n')
