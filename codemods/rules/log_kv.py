@@ -55,7 +55,7 @@ def work(size):
         ),
     ),
 )
-_RECORDED = frozenset({"event", "error.object", "error.kind", "message", "stack"})
+_ERRORS = frozenset({"error", "exception"})
 
 
 @rule.member("span", "log_kv")
@@ -105,13 +105,14 @@ def _literal(site: Site, change: Change, fields: ast.Dict) -> tuple[Part, ...]:
     if exception is not None:
         rename_member(change, site.node, "record_exception")
         change.message = "the error log becomes a recorded exception"
-        rest = [i for i, key in enumerate(keys) if key not in _RECORDED]
+        recorded = {i for i, key in enumerate(keys) if _is_recorded(key, fields.values[i], exception)}
+        rest = [i for i in range(len(keys)) if i not in recorded]
         if not rest:
             return (exception,)
-        for index, key in enumerate(keys):
-            if key in _RECORDED:
-                _remove(change, fields, index, rest)
+        for index in sorted(recorded):
+            _remove(change, fields, index, rest)
         rewrite_attributes(change, fields)
+        _forget(change, exception)
         return (exception, ", attributes=", fields)
     rename_member(change, site.node, "add_event")
     rewrite_attributes(change, fields)
@@ -131,7 +132,7 @@ def _literal(site: Site, change: Change, fields: ast.Dict) -> tuple[Part, ...]:
 
 
 def _forget(change: Change, value: ast.expr) -> None:
-    """Take back the `str()` that the value of a field got: it is written once more as the name."""
+    """Take back the `str()` that the value of a field got: it is written once more by itself."""
     span = change.file.span(value)
     change.edits[:] = [edit for edit in change.edits if edit.span != span]
 
@@ -155,13 +156,29 @@ def _remove(change: Change, fields: ast.Dict, index: int, rest: list[int]) -> No
 
 
 def _exception(site: Site, fields: ast.Dict, keys: list[str]) -> ast.expr | None:
-    """The exception object a log of an error carries."""
+    """The exception object a log of an error carries; an event of another name keeps its name."""
+    named = dict(zip(keys, fields.values, strict=True)).get("event")
+    if named is not None and literal_key(site.file, named) not in _ERRORS:
+        return None
     for key, value in zip(keys, fields.values, strict=True):
         if key == "error.object" and isinstance(value, ast.Name):
             for ancestor in site.file.ancestors(value):
                 if isinstance(ancestor, ast.ExceptHandler) and ancestor.name == value.id:
                     return value
     return None
+
+
+def _is_recorded(key: str, value: ast.expr, exception: ast.expr) -> bool:
+    """Whether `record_exception` says it too: the type, the text and the stack of the exception."""
+    if key == "message":
+        while isinstance(value, ast.Call) and len(value.args) == 1:  # str(e), repr(e)
+            value = value.args[0]
+        while isinstance(value, ast.Attribute | ast.Subscript):  # e.args[0]
+            value = value.value
+        return ast.dump(value) == ast.dump(exception)
+    if key == "error.kind":
+        return not isinstance(value, ast.Constant)
+    return key in ("event", "error.object", "stack")
 
 
 def _is_dict_call(fields: ast.expr) -> TypeGuard[ast.Call]:

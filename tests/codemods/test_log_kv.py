@@ -1,0 +1,55 @@
+"""What a log of an exception becomes, and what of it stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemods.helpers import check
+
+BEFORE = """\
+from opentracing import Span
+
+def work(span: Span):
+    try:
+        pass
+    except ValueError as e:
+        span.log_kv({log})
+"""
+AFTER = """\
+from opentelemetry import trace
+
+def work(span: trace.Span):
+    try:
+        pass
+    except ValueError as e:
+        span.{call}
+"""
+
+@pytest.mark.parametrize(
+    ("log", "call"),
+    [
+        ("{'event': 'error', 'error.object': e}", "record_exception(e)"),
+        (
+            "{'event': 'error', 'error.object': e, 'n': 1}",
+            "record_exception(e, attributes={'n': 1})",
+        ),
+        (
+            "{'event': 'retry', 'error.object': e, 'n': 1}",
+            "add_event('retry', {'error.object': str(e), 'n': 1})",
+        ),
+        (
+            "{'event': 'error', 'error.object': e, 'message': str(e), 'error.kind': type(e)}",
+            "record_exception(e)",
+        ),
+        (
+            "{'event': 'error', 'error.object': e, 'message': e.args[0]}",
+            "record_exception(e)",
+        ),
+        (
+            "{'event': 'error', 'error.object': e, 'message': 'no order', 'error.kind': 'Db'}",
+            "record_exception(e, attributes={'message': 'no order', 'error.kind': 'Db'})",
+        ),
+    ],
+)
+def test_an_exception_is_recorded_with_what_it_does_not_say_itself(log: str, call: str) -> None:
+    check(BEFORE.replace("{log}", log), AFTER.replace("{call}", call))
