@@ -163,6 +163,8 @@ def decide(site: Site) -> Decision:
     rule, handler = found
     started = time.perf_counter()
     try:
+        if isinstance(site.node, ast.Call) and site.call is not None:
+            raise CannotRewrite("the method is found with `getattr`")
         outcome = handler(site)
     except CannotRewrite as error:
         recipe = f"By hand: {rule.rule.title} (jaeger2otlp explain {rule.rule.code})."

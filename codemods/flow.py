@@ -762,11 +762,11 @@ class Flow(Knowledge):
         for keyword in node.keywords:
             self.expression(keyword.value, scope)
         if (owner := self.members.get(node.func)) is not None:
-            assert isinstance(node.func, ast.Attribute)
             if owner.detail == "foreign":
                 return FOREIGN
-            kind = legacy.METHODS.get((owner.kind, node.func.attr), "")
-            return self._given(node.func, kind, detail_of(owner, node.func.attr))
+            method = _member_name(node.func)
+            kind = legacy.METHODS.get((owner.kind, method), "")
+            return self._given(node.func, kind, detail_of(owner, method))
         legacy_call = (
             isinstance(node.func, ast.Attribute)
             and (callee in (UNKNOWN, FOREIGN, OPENTELEMETRY) or self.is_of_a_framework(callee))
@@ -1008,6 +1008,16 @@ def _attribute_of(node: FunctionNode) -> ast.AST:
             if getattr(call.func, "id", "") == "getattr" and call.args:
                 return call.args[0]
     return node
+
+
+def _member_name(node: ast.expr) -> str:
+    """The attribute's name in `x.name` and in `getattr(x, "name")`."""
+    match node:
+        case ast.Attribute(attr=attr):
+            return attr
+        case ast.Call(args=[_, ast.Constant(value=str(attr)), *_]):
+            return attr
+    return ""
 
 
 def _has_decorator(decorators: Iterable[ast.expr], *names: str) -> bool:

@@ -293,3 +293,13 @@ def test_it_is_said_where_a_later_run_would_not_find_what_is_left() -> None:
     )
     (told,) = [f for f in result.findings if "a later run does not find" in f.advice]
     assert told.construct == "opentracing.Tracer.start_span"
+
+
+def test_a_method_found_with_getattr_and_called_is_reported() -> None:
+    result = run(
+        "import opentracing\n\n"
+        "with opentracing.tracer.start_span('a') as span:\n"
+        "    getattr(span, 'log_kv')({'event': 'x'})\n"
+        "    getattr(span, 'finish')()\n"
+    )
+    assert left(result) == ["4: opentracing.Span.log_kv", "5: opentracing.Span.finish"]
