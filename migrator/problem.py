@@ -17,6 +17,9 @@ WORDS = {
 }
 
 
+BUG = "this is a defect of jaeger2otlp, please report it"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """A path and, in words for the user, what is wrong with it."""
@@ -29,3 +32,8 @@ def from_error(path: str, error: OSError) -> Problem:
     """A problem in the user's words, from what the operating system said."""
     words = WORDS.get(error.errno or 0)
     return Problem(path, words or (error.strerror or str(error)).lower())
+
+
+def defect(error: Exception) -> str:
+    """What is said of a file that we failed at."""
+    return f"left as it was: {type(error).__name__}: {error}; {BUG}"

@@ -13,7 +13,7 @@ from codemods.kinds import MIXTURES, is_legacy_fact, is_passed, prefer
 from migrator import importers
 from migrator.discovery import Hits, search
 from migrator.module import SOURCE_FOLDER, Module, module_of
-from migrator.problem import Problem
+from migrator.problem import Problem, defect
 
 ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 LEGACY = frozenset(("jaeger_client", "opentelemetry", "opentracing"))
@@ -147,6 +147,9 @@ def _round(project: Project, fresh: Iterable[str]) -> _News:
             )
         except Unreadable as error:
             project.problems[name] = Problem(module.path, str(error))
+            continue
+        except Exception as error:  # noqa: BLE001 - one file's defect must not end the run
+            project.problems[name] = Problem(module.path, defect(error))
             continue
         _learn(project, name, said, news)
     for name in sorted(news.addressed.union(fresh)):

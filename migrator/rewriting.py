@@ -17,7 +17,7 @@ from codemods import Fact, Fate, Finding, Options, Stays, Unreadable
 from codemods.engine import compiles
 from codemods.model import NOTHING_STAYS
 from codemods.registry import registered
-from migrator.problem import Problem
+from migrator.problem import BUG, Problem, defect
 from migrator.suppression import suppressions, unused
 
 PAYS_FROM = 1_000_000  # bytes of hits; below, a second process costs more than it saves
@@ -80,7 +80,7 @@ def rewrite_one(job: Job, options: Options) -> Outcome:
     except Unreadable as error:
         return Outcome(job.path, problem=str(error))
     except Exception as error:  # noqa: BLE001 - one file's defect must not end the run
-        return Outcome(job.path, problem=_defect(error))
+        return Outcome(job.path, problem=defect(error))
     changed = result.source if result.source != job.source else None
     if changed is not None and not compiles(changed) and compiles(job.source):
         return Outcome(job.path, problem=f"the rewrite would not compile, so it was dropped; {BUG}")
@@ -90,13 +90,6 @@ def rewrite_one(job: Job, options: Options) -> Outcome:
     return Outcome(
         job.path, changed, tuple(findings), seconds=dict(result.seconds), stays=result.stays
     )
-
-
-BUG = "this is a defect of jaeger2otlp, please report it"
-
-
-def _defect(error: Exception) -> str:
-    return f"left as it was: {type(error).__name__}: {error}; {BUG}"
 
 
 def settle(

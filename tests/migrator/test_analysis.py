@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -380,3 +381,23 @@ def test_a_tracer_of_conftest_has_its_exporter_with_it(tmp_path):
     )
     after = {Path(path).stem: text for path, text in analyse([str(folder)], DEFAULTS).after.items()}
     assert b"tracer.exporter.get_finished_spans()" in after["test_work"]
+
+
+def test_a_defect_while_facts_are_gathered_costs_its_file_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import codemods
+
+    asked = codemods.module_facts
+
+    def fail_at_one(source: bytes, **options: Any) -> Any:
+        if options["module"] == "one":
+            raise AssertionError("a defect")
+        return asked(source, **options)
+
+    monkeypatch.setattr(codemods, "module_facts", fail_at_one)
+    folder = write(tmp_path, one=SETUP, two="import opentracing\n\nopentracing.tracer.close()\n")
+    analysis = analyse([str(folder)], DEFAULTS)
+    assert [Path(problem.path).stem for problem in analysis.problems] == ["one"]
+    assert "this is a defect of jaeger2otlp" in analysis.problems[0].message
+    assert changed(analysis) == {"two"}
