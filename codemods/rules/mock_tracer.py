@@ -187,9 +187,34 @@ def recorded(site: Site) -> Change | Report:
     method = "get_finished_spans()" if site.member == "finished_spans" else "clear()"
     exporter = f"{file.text(site.owner)}.exporter" if handed_out else exporter_of(file, site.owner)
     text = f"{exporter}.{method}"
-    if isinstance(site.parent, ast.Compare | ast.BinOp):
-        text = f"list({text})"  # it gives a tuple
+    if site.member == "finished_spans" and not _may_be_tuple(file, site.call):
+        text = f"list({text})"
     return change.replace(site.call, text)
+
+
+_READERS = frozenset(
+    "all any assertFalse assertTrue bool enumerate iter len list map max min next reversed set "
+    "sorted tuple zip".split()
+)
+
+
+def _may_be_tuple(file: File, spans: ast.expr) -> bool:
+    """Whether finished spans are only counted, indexed or gone through: a tuple is no list."""
+    match file.parents[spans]:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) as call:
+            return spans in call.args and name in _READERS
+        case ast.Subscript(value=value, slice=index):
+            return value is spans and not isinstance(index, ast.Slice)
+        case ast.For(iter=gone_through) | ast.comprehension(iter=gone_through):
+            return gone_through is spans
+        case ast.Assign(targets=[ast.Tuple() | ast.List()]):
+            return True
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            uses = file.uses(name, file.function(spans))
+            return all(_may_be_tuple(file, use) for use in uses if isinstance(use.ctx, ast.Load))
+        case ast.If() | ast.Assert() | ast.UnaryOp() | ast.Starred() | ast.Expr():
+            return True
+    return False
 
 
 def _made(file: File, tracer: ast.expr) -> ast.Call | None:

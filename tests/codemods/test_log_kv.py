@@ -25,6 +25,7 @@ def work(span: trace.Span):
         span.{call}
 """
 
+
 @pytest.mark.parametrize(
     ("log", "call"),
     [

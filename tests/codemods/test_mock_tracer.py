@@ -160,3 +160,23 @@ def test_finished_spans_are_followed_through_sorting_filters_and_functions() -> 
     assert "filter(lambda one: one.attributes.get" in after
     assert "key=lambda one: one.name" in after
     assert "next(tagged(ordered)).attributes[" in after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("assert len(tracer.finished_spans()) == 1", "assert len(SPANS) == 1"),
+        ("check(tracer.finished_spans(), [])", "check(list(SPANS), [])"),
+        ("one, two = tracer.finished_spans()", "one, two = SPANS"),
+        ("spans = tracer.finished_spans()\nprint(spans[0], len(spans))", "SPANS; ...len(spans))"),
+        ("spans = tracer.finished_spans()\ncheck(spans, [])", "list(SPANS); ...[])"),
+        ("spans = tracer.finished_spans()\nspans.reverse()", "list(SPANS); ...reverse()"),
+    ],
+)
+def test_finished_spans_are_a_list_where_a_tuple_would_not_do(before: str, after: str) -> None:
+    head = "from opentracing.mocktracer import MockTracer\ntracer = MockTracer()\n"
+    text = run(head + before).source.decode()
+    first, _, last = after.replace("SPANS", "exporter.get_finished_spans()").partition("; ...")
+    assert first in text
+    assert text.endswith(last)
+    assert ("list(" in text) == ("list(" in after)
