@@ -31,11 +31,13 @@ from codemods.kinds import (
     container_of,
     detail_of,
     element_of,
+    held,
     is_legacy_fact,
     is_member,
     name,
     part_of,
     prefer,
+    tuple_of,
     unpacked_as,
 )
 from codemods.knowledge import Knowledge
@@ -431,7 +433,7 @@ class Flow(Knowledge):
                 items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
                 found_kinds = (self._annotated(item, scope) for item in items)
                 return next((kind for kind in found_kinds if kind), "")
-            if head in ("List", "list", "Sequence", "Iterable", "Iterator", "Generator", "Tuple"):
+            if head in _CONTAINERS:
                 items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
                 inner_kind = self._annotated(items[0], scope) if items else ""
                 return "[]" + inner_kind if inner_kind in INSTANCES else ""
@@ -819,15 +821,15 @@ class Flow(Knowledge):
         )
 
     def _learn_append(self, node: ast.Call, args: list[Fact], scope: Scope) -> None:
-        """`spans.append(span)` makes a container of spans."""
+        """`spans.append(span)` makes a container of spans; so do a queue and a ContextVar."""
         assert isinstance(node.func, ast.Attribute)
         if (
-            node.func.attr in ("append", "add", "appendleft", "put")
+            node.func.attr in _FILLING
             and len(args) == 1
-            and args[0].kind in INSTANCES
+            and (args[0].kind in INSTANCES or args[0].kind == "tuple")
             and isinstance(node.func.value, ast.Name | ast.Attribute)
         ):
-            self._fill(node.func.value, Fact("[]" + args[0].kind, made=args[0].made), scope)
+            self._fill(node.func.value, held(args[0]), scope)
 
     def _builtin(self, node: ast.Call, args: list[Fact], scope: Scope) -> Fact:
         assert isinstance(node.func, ast.Name)
@@ -931,8 +933,7 @@ class Flow(Knowledge):
     def _tuple(self, node: ast.Tuple, scope: Scope) -> Fact:
         values = [self.expression(element, scope) for element in node.elts]
         if isinstance(node.ctx, ast.Load) and any(value.kind in INSTANCES for value in values):
-            kinds = "|".join(value.kind if value.kind in INSTANCES else "" for value in values)
-            return Fact("tuple", kinds, all_made(values))
+            return tuple_of(values)
         return UNKNOWN
 
     def _list(self, node: ast.List | ast.Set, scope: Scope) -> Fact:
@@ -1046,6 +1047,11 @@ def _is_accessor(node: FunctionNode) -> bool:
     return _has_decorator(node.decorator_list, "setter", "deleter", "getter")
 
 
+_CONTAINERS = frozenset(
+    "ContextVar Deque Generator Iterable Iterator List Queue Sequence Set Tuple deque list set "
+    "tuple".split()
+)
+_FILLING = frozenset({"add", "append", "appendleft", "put", "put_nowait", "set"})
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 _STATEMENTS: dict[type[ast.stmt], Callable[[Flow, Any, Scope], None]] = {
     ast.If: Flow._if,

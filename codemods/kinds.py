@@ -115,6 +115,11 @@ def element_of(fact: Fact) -> Fact:
     return Fact(fact.kind[2:], fact.detail, fact.made) if fact.kind.startswith("[]") else UNKNOWN
 
 
+def held(value: Fact) -> Fact:
+    """A container that holds a value; of a tuple it knows the parts."""
+    return Fact("[]" + value.kind, value.detail if value.kind == "tuple" else "", value.made)
+
+
 def container_of(values: list[Fact]) -> Fact:
     kinds = {value.kind for value in values}
     if len(kinds) == 1 and (kind := kinds.pop()) in INSTANCES:
@@ -127,11 +132,17 @@ def all_made(facts: Iterable[Fact]) -> frozenset[str]:
 
 
 def container_call(container: Fact, method: str) -> Fact:
-    if method in ("pop", "get", "popleft", "setdefault", "popitem"):
+    if method in ("pop", "get", "get_nowait", "popleft", "setdefault", "popitem"):
         return element_of(container)
     if method in ("values", "copy"):
         return container
     return UNKNOWN
+
+
+def tuple_of(values: list[Fact]) -> Fact:
+    """A tuple that knows its parts: `span:|span_context:of span|`."""
+    parts = (f"{one.kind}:{one.detail}" if one.kind in INSTANCES else "" for one in values)
+    return Fact("tuple", "|".join(parts), all_made(values))
 
 
 def part_of(value: Fact, index: int) -> Fact:
@@ -139,7 +150,8 @@ def part_of(value: Fact, index: int) -> Fact:
     parts = value.detail.split("|")
     if index >= len(parts) or not parts[index]:
         return UNKNOWN
-    return Fact(parts[index], "", value.made)
+    kind, _, detail = parts[index].partition(":")
+    return Fact(kind, detail, value.made)
 
 
 def unpacked_as(value: Fact, count: int) -> list[Fact]:

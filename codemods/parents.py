@@ -128,7 +128,7 @@ def span_context_of(change: Change, node: ast.expr) -> tuple[Part, ...]:
     trace = change.use("opentelemetry", "trace")
     current = (f"{trace}.get_current_span(", node, ").get_span_context()")
     detail = change.file.detail(node)
-    if detail == "mixed":
+    if detail == "mixed" or (detail == "" and isinstance(node, ast.Name | ast.Attribute)):
         return (node, *_if(change, node, "SpanContext"), *current)
     if detail in MIXTURES:
         raise CannotRewrite("it may be a span or a context")

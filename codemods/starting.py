@@ -155,7 +155,7 @@ def _link(change: Change, relation: str, target: ast.expr) -> tuple[Part, ...]:
         return (f"{trace}.Link(", target, tail)
     known = kind == "span_context" and detail in ("extracted", *MIXTURES)
     if not known and not change.unsafe:
-        change.unsafe = f"`{file.text(target)}` is what `extract` returned"
+        change.unsafe = f"`{file.text(target)}` is a span's context or what `extract` returned"
     return (f"{trace}.Link(", *span_context_of(change, target), tail)
 
 

@@ -105,7 +105,9 @@ def _literal(site: Site, change: Change, fields: ast.Dict) -> tuple[Part, ...]:
     if exception is not None:
         rename_member(change, site.node, "record_exception")
         change.message = "the error log becomes a recorded exception"
-        recorded = {i for i, key in enumerate(keys) if _is_recorded(key, fields.values[i], exception)}
+        recorded = {
+            i for i, key in enumerate(keys) if _is_recorded(key, fields.values[i], exception)
+        }
         rest = [i for i in range(len(keys)) if i not in recorded]
         if not rest:
             return (exception,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.codemods.helpers import check_untouched, left, run
+from tests.codemods.helpers import check, check_untouched, left, run
 
 HEAD = "import opentracing\n\n"
 PROGRAMS = {
@@ -183,3 +183,49 @@ def test_what_stands_for_a_tracer_that_stays_stays_with_it() -> None:
     result = run(PROXY.format("\n\n    def report(self):\n        self.made().reporter.close()"))
     assert "opentracing.Tracer.start_span" in "".join(left(result))
     assert result.source.decode().endswith('TRACER.start_span("a").set_tag("k", 1)\n')
+
+
+def test_a_span_is_followed_through_a_context_variable() -> None:
+    check(
+        """\
+        from contextvars import ContextVar
+        import opentracing
+
+        current = ContextVar("current", default=None)
+
+        def begin(name):
+            current.set(opentracing.tracer.start_span(name))
+
+        def end():
+            current.get().set_tag("a", 1)
+            current.get().finish()
+        """,
+        """\
+        from contextvars import ContextVar
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+
+        current = ContextVar("current", default=None)
+
+        def begin(name):
+            current.set(tracer.start_span(name))
+
+        def end():
+            current.get().set_attribute("a", 1)
+            current.get().end()
+        """,
+    )
+
+
+def test_a_queue_of_tuples_knows_their_parts() -> None:
+    result = run(
+        "import queue\nimport opentracing\n\n"
+        "todo = queue.Queue()\n"
+        "with opentracing.tracer.start_span('a') as span:\n    todo.put(('x', span, span.context))\n"
+        "what, one, above = todo.get()\n"
+        "one.set_tag('a', 1)\n"
+        "opentracing.tracer.start_span('b', child_of=above).finish()\n"
+    )
+    assert b"one.set_attribute('a', 1)" in result.source
+    assert b"set_span_in_context(trace.NonRecordingSpan(above)))" in result.source

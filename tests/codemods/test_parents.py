@@ -281,3 +281,16 @@ def test_what_is_extracted_waits_for_the_start_that_takes_it() -> None:
     )
     assert "tracer.extract(" in result.source.decode()
     assert "line 6 may be rewritten too" in result.findings[1].advice
+
+
+def test_a_link_to_what_may_be_a_context_of_either_sort_asks_when_it_runs() -> None:
+    result = run(
+        "from opentracing import Tracer, follows_from\n\n"
+        "def work(tracer: Tracer, above):\n"
+        "    return tracer.start_span('a', references=[follows_from(above)])\n",
+        unsafe=True,
+    )
+    assert (
+        b"links=[trace.Link(above if isinstance(above, trace.SpanContext) else "
+        b"trace.get_current_span(above).get_span_context())]"
+    ) in result.source
