@@ -890,7 +890,7 @@ class Flow(Knowledge):
             kind = value.kind.removeprefix("[]")
             if key and (kind in INSTANCES or kind in ("instance", "callable")):
                 detail = "" if self.is_legacy(value.detail) else value.detail
-                self.learn(f"{function}({key})", Fact(value.kind, detail, value.made))
+                self.learn(f"{function}({key})", Fact(value.kind, detail, value.made, value.beside))
 
     def _subscript(self, node: ast.Subscript, scope: Scope) -> Fact:
         owner = self.expression(node.value, scope)
@@ -1048,8 +1048,8 @@ def _is_accessor(node: FunctionNode) -> bool:
 
 
 _CONTAINERS = frozenset(
-    "ContextVar Deque Generator Iterable Iterator List Queue Sequence Set Tuple deque list set "
-    "tuple".split()
+    {"ContextVar", "Deque", "Generator", "Iterable", "Iterator", "List", "Queue", "Sequence"}
+    | {"Set", "Tuple", "deque", "list", "set", "tuple"}
 )
 _FILLING = frozenset({"add", "append", "appendleft", "put", "put_nowait", "set"})
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)

@@ -71,8 +71,12 @@ def leads(key: str, fact: Fact, owners: set[str]) -> bool:
 def prefer(one: Fact, other: Fact) -> Fact:
     """The better of two facts about one thing, which either of two places may have made."""
     better = _better(one, other)
-    made = one.made | other.made
-    return better if better.made == made else Fact(better.kind, better.detail, made)
+    made, beside = one.made | other.made, one.beside | other.beside
+    if better.kind in INSTANCES:
+        beside |= {fact.detail for fact in (one, other) if fact.kind == "instance"}
+    if (better.made, better.beside) == (made, beside):
+        return better
+    return Fact(better.kind, better.detail, made, beside)
 
 
 def _better(one: Fact, other: Fact) -> Fact:

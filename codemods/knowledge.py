@@ -59,7 +59,8 @@ class Knowledge:
             if is_passed(key):
                 return prefer(own, known)  # others may pass theirs
             if own.kind == known.kind:
-                return Fact(own.kind, own.detail, own.made | known.made)
+                made, beside = own.made | known.made, own.beside | known.beside
+                return Fact(own.kind, own.detail, made, beside)
         found = own or known
         return self._wild.get(key) if found is None and key[:1] == "?" else found
 

@@ -64,11 +64,13 @@ class Fact:
     """What one module tells the others about a name it binds (`kind` is the engine's word).
 
     `made` names the sites that may have made the value, as far as they are known: "module:12:8".
+    `beside` names the project's classes of which an instance may be there instead: "app.NoSpan".
     """
 
     kind: str
     detail: str = ""
     made: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
 
 
 Facts: TypeAlias = Mapping[str, Fact]  # by qualified name: "app.tracing.tracer"

@@ -42,6 +42,14 @@ def also_passed(site: Site, left: Left) -> list[tuple[str, str]]:
     ]
 
 
+def also_called(site: Site) -> list[str]:
+    """The project's own classes whose method is called where no legacy object comes to a site."""
+    flow = site.file.flow
+    fact = flow.kinds.get(site.owner) if site.owner is not None else None
+    classes = sorted(fact.beside) if fact is not None and site.call is not None else []
+    return [cls for cls in classes if not flow.legacy_base(cls)]
+
+
 def called(site: Site) -> frozenset[str]:
     """The makers of what a site works on, and wants as OpenTracing made it.
 

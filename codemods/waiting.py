@@ -166,10 +166,25 @@ def warn(file: File, decided: list[Decision], elsewhere: Stays) -> None:
                 where = origins.place(maker, file.flow.module)
                 advice = f"The {kind} made in {where} comes here too: rewrite that by hand."
                 change.advise(advice)
+    _warn_of_others(decided)
     for node in set_up_in(file):
         set_up = _at(node, decided)
         if set_up is not None and set_up.fate in (Fate.HELD, Fate.REPORTED):
             set_up.note, set_up.waits_for = _SENT_NOWHERE, ""  # to be told for itself
+
+
+def _warn_of_others(decided: list[Decision]) -> None:
+    """Say once where an object of the project, a null span, still has the old methods only."""
+    said = set()
+    for one in decided:
+        change, member = (one.consumed or one).outcome, one.site.member
+        for cls in origins.also_called(one.site) if one.done else ():
+            if isinstance(change, Change) and (cls, member) not in said:
+                said.add((cls, member))
+                name = cls.rpartition(".")[2]
+                change.advise(
+                    f"A {name} may come here too: give that class the new method as well."
+                )
 
 
 _SENT_NOWHERE = "Until this is rewritten, the spans of what was rewritten are sent nowhere."

@@ -193,8 +193,8 @@ def recorded(site: Site) -> Change | Report:
 
 
 _READERS = frozenset(
-    "all any assertFalse assertTrue bool enumerate iter len list map max min next reversed set "
-    "sorted tuple zip".split()
+    {"all", "any", "bool", "enumerate", "iter", "len", "list", "map", "max", "min", "next"}
+    | {"reversed", "set", "sorted", "tuple", "zip", "assertFalse", "assertTrue"}
 )
 
 

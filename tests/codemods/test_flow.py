@@ -222,7 +222,8 @@ def test_a_queue_of_tuples_knows_their_parts() -> None:
     result = run(
         "import queue\nimport opentracing\n\n"
         "todo = queue.Queue()\n"
-        "with opentracing.tracer.start_span('a') as span:\n    todo.put(('x', span, span.context))\n"
+        "with opentracing.tracer.start_span('a') as span:\n"
+        "    todo.put(('x', span, span.context))\n"
         "what, one, above = todo.get()\n"
         "one.set_tag('a', 1)\n"
         "opentracing.tracer.start_span('b', child_of=above).finish()\n"

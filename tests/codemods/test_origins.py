@@ -594,3 +594,19 @@ def test_a_span_waits_for_what_a_function_within_does_with_it() -> None:
         "    for item in items:\n", "    def each(item):\n"
     ).replace("    span.finish()\n", "    list(map(each, items))\n    span.finish()\n")
     assert run(source).source.decode() == source
+
+
+def test_where_an_object_of_the_project_takes_the_place_of_a_span_a_note_says_so() -> None:
+    result = run(
+        "import opentracing\n\n"
+        "class NoSpan:\n"
+        "    def set_tag(self, key, value):\n        pass\n\n"
+        "def span_for(enabled):\n"
+        "    if enabled:\n        return opentracing.tracer.start_span('a')\n"
+        "    return NoSpan()\n\n"
+        "one = span_for(True)\n"
+        "one.set_tag('a', 1)\n"
+        "one.set_tag('b', 1)\n"
+    )
+    notes = [(f.line, f.advice) for f in result.findings if "NoSpan" in f.advice]
+    assert notes == [(13, "A NoSpan may come here too: give that class the new method as well.")]
