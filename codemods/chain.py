@@ -32,7 +32,11 @@ def split(change: Change, site: Site) -> None:
     elif isinstance(statement, ast.Return) and statement.value is call:
         root = (_root(site, links),)
         _returned(change, site, statement, root)
-    elif not links and (isinstance(parent, ast.Lambda) or site.member not in SETTERS):
+    elif not links and (
+        isinstance(parent, ast.Lambda)
+        or site.member not in SETTERS
+        or (isinstance(statement, ast.Expr) and _is_dropped(site, call))
+    ):
         return
     else:
         raise CannotRewrite("the result of the call is used, and OpenTelemetry's gives None")
@@ -44,6 +48,23 @@ def split(change: Change, site: Site) -> None:
     for link in links:
         change.replace(_gap(file, link), glue, *root, ".")
     _unwrap(change, statement, links[-1].value, call)
+
+
+def _is_dropped(site: Site, call: ast.Call) -> bool:
+    """Whether only the call's doing is wanted: `span and span.set_tag(...)`, for each in a list."""
+    node: ast.AST = call
+    while not isinstance(parent := site.file.parents[node], ast.Expr):
+        match parent:
+            case ast.BoolOp(values=values) if values[-1] is node:
+                pass
+            case ast.IfExp(body=body, orelse=orelse) if node in (body, orelse):
+                pass
+            case ast.ListComp() | ast.SetComp():
+                pass
+            case _:
+                return False
+        node = parent
+    return True
 
 
 def _is_member(site: Site, node: ast.Attribute) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemods.helpers import check, run
 
 HEAD = """\
@@ -46,3 +48,25 @@ def test_a_chain_with_a_comment_inside_is_left() -> None:
     result = run(f"{HEAD}{chain}")
     assert result.source.decode().endswith(chain)
     assert any("comment" in finding.message for finding in result.findings)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "name and {}",
+        "name and (name or {})",
+        "{} if name else None",
+        "[{} for one in name]",
+    ],
+)
+def test_a_call_whose_result_an_expression_drops_is_rewritten(written: str) -> None:
+    before, after = "span.set_tag('a', 1)", "span.set_attribute('a', 1)"
+    check(f"{HEAD}    {written.format(before)}\n", f"{AFTER}    {written.format(after)}\n")
+
+
+@pytest.mark.parametrize(
+    "written", ["x = name and {}", "[one for one in name if {}]", "{} and name", "print({})"]
+)
+def test_a_call_whose_result_is_wanted_is_left(written: str) -> None:
+    text = HEAD + "    " + written.format("span.set_tag('a', 1)") + "\n"
+    assert "span.set_tag" in run(text).source.decode()
