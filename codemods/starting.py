@@ -51,6 +51,17 @@ def rewrite_start(site: Site, change: Change) -> dict[str, ast.expr]:
     return arguments
 
 
+def tags_and_times(
+    change: Change, call: ast.Call, arguments: dict[str, ast.expr]
+) -> list[tuple[Part, ...]]:
+    """The tags and the start time among a call's arguments, as OpenTelemetry's keywords."""
+    new: dict[Argument, tuple[Part, ...] | None] = {}
+    extra: list[tuple[Part, ...]] = []
+    _tags(change, call, arguments, new, extra)
+    _times(change, call, arguments, new)
+    return [parts for parts in (*new.values(), *extra) if parts]
+
+
 def _arguments(change: Change, call: ast.Call) -> dict[str, ast.expr]:
     """The arguments by name; what is spread with `*` or `**` stays, with a precondition."""
     found: dict[str, ast.expr] = {}
@@ -63,10 +74,43 @@ def _arguments(change: Change, call: ast.Call) -> dict[str, ast.expr]:
     for keyword in call.keywords:
         if keyword.arg is None:
             text = change.file.text(keyword.value)
+            if line := _line_of_legacy(change.file, keyword.value):
+                raise CannotRewrite(
+                    f"`**{text}` holds what only OpenTracing knows, see line {line}"
+                )
             change.unsafe = f"`**{text}` holds no arguments that only OpenTracing knows"
         else:
             found[keyword.arg] = keyword.value
     return found
+
+
+def _line_of_legacy(file: File, spread: ast.expr) -> int:
+    """Where a dict of arguments gets one of OpenTracing's: as it is built, or by a call; or 0."""
+    function = file.function(spread)
+    if not isinstance(spread, ast.Name) or isinstance(function, ast.Lambda):
+        return 0
+    for use in file.uses(spread.id, function):
+        match file.parents[use]:
+            case ast.Assign(value=ast.Dict(keys=keys)):
+                given = [getattr(key, "value", None) for key in keys]
+            case ast.Assign(value=ast.Call(func=ast.Name(id="dict"), keywords=keywords)):
+                given = [keyword.arg for keyword in keywords]
+            case ast.Subscript(slice=ast.Constant(value=key), ctx=ast.Store()):
+                given = [key]
+            case _:
+                continue
+        if set(PARAMETERS) & set(given):
+            return use.lineno
+    if isinstance(function, ast.Module) or getattr(function.args.kwarg, "arg", "") != spread.id:
+        return 0
+    own = {one.arg for one in (*function.args.args, *function.args.kwonlyargs)}
+    for call in file.nodes:
+        called = getattr(call, "func", None)
+        if function.name in (getattr(called, "attr", ""), getattr(called, "id", "")):
+            given = [keyword.arg for keyword in call.keywords]
+            if (set(PARAMETERS) & set(given)) - own:
+                return call.lineno
+    return 0
 
 
 Arguments = dict[Argument, "tuple[Part, ...] | None"]

@@ -6,7 +6,7 @@ from codemods.model import Safety
 from codemods.parents import parent_context, span_parent
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Report, Site
-from codemods.starting import rewrite_start
+from codemods.starting import rewrite_start, tags_and_times
 
 rule = define(
     code="JO202",
@@ -75,12 +75,14 @@ def start_child_span(site: Site) -> Change:
     change = site.change("starts a child span")
     parent = arguments.get("parent_span") or arguments.get("parent")
     operation = arguments.get("operation_name")
-    if operation is None or call is None or "start_time" in arguments or "tags" in arguments:
-        raise CannotRewrite("its arguments are unusual")
+    if operation is None or call is None:
+        raise CannotRewrite("it names no operation, and OpenTelemetry wants a span name")
     is_span = parent is not None and site.construct == "opentracing.start_child_span"
     find = span_parent if is_span else parent_context  # the former asks the parent for its tracer
     context = find(change, parent) if parent is not None else None
-    tail = (", context=", *context) if context else ()
+    given = [("context=", *context)] if context else []
+    given += tags_and_times(change, call, arguments)
+    tail = [part for one in given for part in (", ", *one)]
     return change.replace(call, change.tracer(), ".start_span(", operation, *tail, ")")
 
 

@@ -80,3 +80,32 @@ def test_an_error_tag_of_the_start_is_not_taken_for_a_status(value: str, fate: F
 def test_tags_that_are_seen_to_hold_what_is_no_attribute_are_not_for_unsafe(made: str) -> None:
     body = f"{made}\ntracer.start_span('x', tags=rpc).finish()"
     assert "tracer.start_span('x', tags=rpc).finish()" in rewritten(body, unsafe=True)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "kwargs = {'operation_name': 'a'}\ntracer.start_span(**kwargs)\n",
+        "kwargs = dict(child_of=None)\ntracer.start_span('a', **kwargs)\n",
+        "kwargs = {}\nkwargs['tags'] = {}\ntracer.start_span('a', **kwargs)\n",
+        "def work(**kwargs):\n    tracer.start_span('a', **kwargs)\n\nwork(tags={})\n",
+    ],
+)
+def test_arguments_that_surely_are_opentracings_are_left_with_unsafe_too(before: str) -> None:
+    head = "import opentracing\n\ntracer = opentracing.tracer\n"
+    result = run(head + before, unsafe=True)
+    assert result.source.decode() == head + before
+    reasons = [finding.message for finding in result.findings]
+    assert any("`**kwargs` holds what only OpenTracing knows" in one for one in reasons)
+
+
+def test_a_child_span_keeps_its_tags_and_its_start() -> None:
+    result = run(
+        "import opentracing\n\n"
+        "def work(span):\n"
+        "    return opentracing.start_child_span(span, 'a', {'span.kind': 'client', 'b': 1}, 5)\n"
+    )
+    assert (
+        b".start_span('a', context=trace.set_span_in_context(span), attributes={'b': 1}, "
+        b"start_time=5000000000, kind=trace.SpanKind.CLIENT)"
+    ) in result.source
