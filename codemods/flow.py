@@ -341,9 +341,11 @@ class Flow(Knowledge):
         self, arg: ast.arg, index: int | None, default: ast.expr | None, scope: Scope, outer: Scope
     ) -> Fact:
         """What those who call a function pass for a parameter, as far as they are known."""
-        told = self.fact(f"{scope.qualified}({arg.arg})") or UNKNOWN
-        if index is not None:
-            told = prefer(told, self.fact(f"{scope.qualified}({index})") or UNKNOWN)
+        told = UNKNOWN
+        for function in self._known_as(scope, outer):
+            for key in (arg.arg, index):
+                if key is not None:
+                    told = prefer(told, self.fact(f"{function}({key})") or UNKNOWN)
         if index == 0 and scope.node in self._elements:
             told = self._elements[scope.node]
         if default is not None:
@@ -352,6 +354,13 @@ class Flow(Knowledge):
         if _is_fixture(scope.node) or getattr(scope.node, "name", "").startswith("test"):
             told = prefer(self._fixture(arg.arg, outer), told)
         return told
+
+    def _known_as(self, scope: Scope, outer: Scope) -> list[str]:
+        """A function; a method also as that of a base class, which may call it and not have it."""
+        method = getattr(scope.node, "name", "__lambda__")
+        if not outer.is_class or method.startswith("__"):
+            return [scope.qualified]
+        return [f"{cls}.{method}" for cls in self.bases(outer.qualified)]
 
     def _passed(self, node: ast.expr) -> Fact:
         """What an argument or default value is to the function: of a class, something to call."""

@@ -230,3 +230,14 @@ def test_a_queue_of_tuples_knows_their_parts() -> None:
     )
     assert b"one.set_attribute('a', 1)" in result.source
     assert b"set_span_in_context(trace.NonRecordingSpan(above)))" in result.source
+
+
+def test_a_base_class_tells_what_it_passes_to_methods_it_does_not_have() -> None:
+    result = run(
+        "import opentracing\n\n"
+        "class Base:\n"
+        "    def run(self):\n        self.do(opentracing.tracer.start_span('a'))\n\n"
+        "class Job(Base):\n"
+        "    def do(self, one):\n        one.set_tag('a', 1)\n"
+    )
+    assert b"one.set_attribute('a', 1)" in result.source
