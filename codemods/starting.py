@@ -90,27 +90,37 @@ def _line_of_legacy(file: File, spread: ast.expr) -> int:
     if not isinstance(spread, ast.Name) or isinstance(function, ast.Lambda):
         return 0
     for use in file.uses(spread.id, function):
-        match file.parents[use]:
-            case ast.Assign(value=ast.Dict(keys=keys)):
-                given = [getattr(key, "value", None) for key in keys]
-            case ast.Assign(value=ast.Call(func=ast.Name(id="dict"), keywords=keywords)):
-                given = [keyword.arg for keyword in keywords]
-            case ast.Subscript(slice=ast.Constant(value=key), ctx=ast.Store()):
-                given = [key]
-            case _:
-                continue
-        if set(PARAMETERS) & set(given):
+        if _are_legacy(_put_in(file.parents[use])):
             return use.lineno
     if isinstance(function, ast.Module) or getattr(function.args.kwarg, "arg", "") != spread.id:
         return 0
     own = {one.arg for one in (*function.args.args, *function.args.kwonlyargs)}
     for call in file.nodes:
-        called = getattr(call, "func", None)
-        if function.name in (getattr(called, "attr", ""), getattr(called, "id", "")):
-            given = [keyword.arg for keyword in call.keywords]
-            if (set(PARAMETERS) & set(given)) - own:
+        if isinstance(call, ast.Call) and function.name == _name_of(call.func):
+            given = {keyword.arg for keyword in call.keywords}
+            if _are_legacy(given - own):
                 return call.lineno
     return 0
+
+
+def _put_in(around: ast.AST) -> set[object]:
+    """The keys that a dict gets where its name stands."""
+    match around:
+        case ast.Assign(value=ast.Dict(keys=keys)):
+            return {getattr(key, "value", None) for key in keys}
+        case ast.Assign(value=ast.Call(func=ast.Name(id="dict"), keywords=keywords)):
+            return {keyword.arg for keyword in keywords}
+        case ast.Subscript(slice=ast.Constant(value=key), ctx=ast.Store()):
+            return {key}
+    return set()
+
+
+def _are_legacy(given: Iterable[object]) -> bool:
+    return any(name in PARAMETERS for name in given)
+
+
+def _name_of(called: ast.expr) -> str:
+    return str(getattr(called, "attr", "") or getattr(called, "id", ""))
 
 
 Arguments = dict[Argument, "tuple[Part, ...] | None"]
