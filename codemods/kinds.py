@@ -116,6 +116,9 @@ def is_member(kind: str, attr: str) -> bool:
 
 
 def element_of(fact: Fact) -> Fact:
+    """What a container holds; a tuple, where its parts are of one kind."""
+    if fact.kind == "tuple" and len(set(fact.detail.split("|"))) == 1:
+        return part_of(fact, 0)
     return Fact(fact.kind[2:], fact.detail, fact.made) if fact.kind.startswith("[]") else UNKNOWN
 
 

@@ -139,8 +139,8 @@ def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new:
         argument = argument_of(call, child_of)
         context = parent_context(change, child_of)
         new[argument] = ("context=", *context) if context else None
-    if (references := arguments.get("references")) is not None:
-        _references(change, call, references, new, has_parent=context is not None)
+    if "references" in arguments:
+        _references(change, call, arguments, new, has_parent=context is not None)
         context = context or ("references",)
     if (ignore := arguments.get("ignore_active_span")) is not None:
         argument = argument_of(call, ignore)
@@ -154,9 +154,20 @@ def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new:
             new[argument] = (f"context={empty} if ", ignore, " else None")
 
 
+def _ignores_active(arguments: dict[str, ast.expr]) -> bool:
+    ignore = arguments.get("ignore_active_span")
+    return isinstance(ignore, ast.Constant) and ignore.value is True
+
+
 def _references(
-    change: Change, call: ast.Call, node: ast.expr, new: Arguments, *, has_parent: bool
+    change: Change,
+    call: ast.Call,
+    arguments: dict[str, ast.expr],
+    new: Arguments,
+    *,
+    has_parent: bool,
 ) -> None:
+    node = arguments["references"]
     argument = argument_of(call, node)
     if is_none(node):
         new[argument] = None
@@ -171,7 +182,8 @@ def _references(
             parts.extend(("context=", *(context or ("None",))))
             if relation == "child_of":
                 continue
-            if change.file.detail(target) != "extracted" and not change.unsafe:
+            is_certain = change.file.detail(target) == "extracted" or _ignores_active(arguments)
+            if not is_certain and not change.unsafe:
                 change.unsafe = "no span is active here (an active one would be the parent)"
         links.append(_link(change, relation, target))
     if links:

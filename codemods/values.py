@@ -218,6 +218,8 @@ def nanoseconds(file: File, node: ast.expr) -> tuple[Part, ...]:
             return ("time.time_ns()",)
         case ast.Constant(value=int() | float() as seconds):
             return (str(int(seconds * 1_000_000_000)),)
+        case ast.Constant(value=None):
+            return (node,)
     parts = (*tight(file, node), " * 1e9")
     if may_be_none(file, node):
         return ("int(", *parts, ") if ", *tight(file, node), " is not None else None")

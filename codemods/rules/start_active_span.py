@@ -32,7 +32,9 @@ become `context` and `links`, `tags` become `attributes` and `kind`, seconds bec
 A scope that is opened and closed by hand becomes a span and a context token, also where both are
 kept on an object; one that is entered later, or returned for the caller to enter, a span and
 `trace.use_span`. One that nothing keeps stays current for good, as it did. One that is passed on to
-where its closing cannot be followed is reported.
+where its closing cannot be followed is reported. What is no `Exception` and leaves the block, as
+`CancelledError`, `SystemExit` or a generator that is closed, made the span an error; OpenTelemetry
+leaves it as it is.
 """,
     examples=(
         (

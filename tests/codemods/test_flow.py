@@ -241,3 +241,12 @@ def test_a_base_class_tells_what_it_passes_to_methods_it_does_not_have() -> None
         "    def do(self, one):\n        one.set_tag('a', 1)\n"
     )
     assert b"one.set_attribute('a', 1)" in result.source
+
+
+def test_spans_of_a_tuple_are_gone_through() -> None:
+    result = run(
+        "import opentracing\n\n"
+        "both = (opentracing.tracer.start_span('a'), opentracing.tracer.start_span('b'))\n"
+        "for one in both:\n    one.finish()\n"
+    )
+    assert b"one.end()" in result.source

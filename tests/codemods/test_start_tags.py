@@ -109,3 +109,23 @@ def test_a_child_span_keeps_its_tags_and_its_start() -> None:
         b".start_span('a', context=trace.set_span_in_context(span), attributes={'b': 1}, "
         b"start_time=5000000000, kind=trace.SpanKind.CLIENT)"
     ) in result.source
+
+
+def test_what_follows_from_another_and_ignores_the_active_span_is_safe() -> None:
+    result = run(
+        "import opentracing\n\n"
+        "one = opentracing.tracer.start_span('a')\n"
+        "two = opentracing.tracer.start_span(\n"
+        "    'b', references=[opentracing.follows_from(one.context)], ignore_active_span=True\n"
+        ")\n"
+    )
+    assert b"opentracing" not in result.source
+
+
+def test_a_time_that_is_none_stays_none() -> None:
+    result = run(
+        "import opentracing\n\n"
+        "span = opentracing.tracer.start_span('a')\n"
+        "span.finish(finish_time=None)\n"
+    )
+    assert b"span.end(end_time=None)" in result.source
