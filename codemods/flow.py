@@ -798,6 +798,8 @@ class Flow(Knowledge):
             if node.func.attr in ("enter_context", "enter_async_context") and args:
                 return self._entered(args[0])
             self._learn_append(node, args, scope)
+            if node.func.attr == "setdefault" and args[1:] and args[1].kind in INSTANCES:
+                return args[1]
             if legacy_call:
                 foreign = container == FOREIGN
                 self.members[node.func] = Fact("tracer", "foreign" if foreign else "duck")
@@ -832,13 +834,16 @@ class Flow(Knowledge):
     def _learn_append(self, node: ast.Call, args: list[Fact], scope: Scope) -> None:
         """`spans.append(span)` makes a container of spans; so do a queue and a ContextVar."""
         assert isinstance(node.func, ast.Attribute)
-        if (
-            node.func.attr in _FILLING
-            and len(args) == 1
-            and (args[0].kind in INSTANCES or args[0].kind == "tuple")
-            and isinstance(node.func.value, ast.Name | ast.Attribute)
-        ):
-            self._fill(node.func.value, held(args[0]), scope)
+        value = UNKNOWN
+        if node.func.attr in _FILLING and len(args) == 1:
+            value = args[0]
+        elif node.func.attr in _FILLING_AT and len(args) == 2:
+            value = args[1]
+        filled = held(value) if value.kind in INSTANCES or value.kind == "tuple" else UNKNOWN
+        if node.func.attr in _FILLING_ALL and len(args) == 1 and args[0].kind.startswith("[]"):
+            filled = args[0]
+        if filled != UNKNOWN and isinstance(node.func.value, ast.Name | ast.Attribute):
+            self._fill(node.func.value, filled, scope)
 
     def _builtin(self, node: ast.Call, args: list[Fact], scope: Scope) -> Fact:
         assert isinstance(node.func, ast.Name)
@@ -1061,6 +1066,8 @@ _CONTAINERS = frozenset(
     | {"Set", "Tuple", "deque", "list", "set", "tuple"}
 )
 _FILLING = frozenset({"add", "append", "appendleft", "put", "put_nowait", "set"})
+_FILLING_AT = frozenset({"insert", "setdefault"})
+_FILLING_ALL = frozenset({"extend", "update"})
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 _STATEMENTS: dict[type[ast.stmt], Callable[[Flow, Any, Scope], None]] = {
     ast.If: Flow._if,

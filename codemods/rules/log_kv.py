@@ -86,7 +86,7 @@ def _event(site: Site, change: Change, fields: ast.expr) -> tuple[Part, ...]:
         return _literal(site, change, fields)
     rename_member(change, site.node, "add_event")
     if _is_dict_call(fields):
-        return _dict_call(site, fields)
+        return _dict_call(site, change, fields)
     if not isinstance(fields, ast.Name | ast.Attribute):
         change.unsafe = f"`{site.file.text(fields)}` holds no `event` and only values that are kept"
         return ('"log", ', fields)
@@ -188,11 +188,10 @@ def _is_dict_call(fields: ast.expr) -> TypeGuard[ast.Call]:
         isinstance(fields, ast.Call)
         and getattr(fields.func, "id", "") == "dict"
         and not fields.args
-        and all(keyword.arg for keyword in fields.keywords)
     )
 
 
-def _dict_call(site: Site, fields: ast.Call) -> tuple[Part, ...]:
+def _dict_call(site: Site, change: Change, fields: ast.Call) -> tuple[Part, ...]:
     """`dict(event="x", a=b)` written as name and attributes."""
     event: tuple[Part, ...] = ('"log"',)
     parts: list[Part] = []
@@ -201,7 +200,12 @@ def _dict_call(site: Site, fields: ast.Call) -> tuple[Part, ...]:
             known = value_type(site.file, keyword.value) == "str"
             event = (keyword.value,) if known else ("str(", keyword.value, ")")
             continue
-        value = attribute_value(site.file, keyword.value, keyword.arg or "")
+        if keyword.arg is None:
+            parts.extend((", " if parts else "", "**", keyword.value))
+            text = site.file.text(keyword.value)
+            change.unsafe = f"`{text}` holds no `event` and only values that are kept"
+            continue
+        value = attribute_value(site.file, keyword.value, keyword.arg)
         parts.extend((", " if parts else "", f'"{keyword.arg}": ', *value))
     return (*event, ", {", *parts, "}") if parts else event
 

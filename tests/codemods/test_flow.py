@@ -250,3 +250,13 @@ def test_spans_of_a_tuple_are_gone_through() -> None:
         "for one in both:\n    one.finish()\n"
     )
     assert b"one.end()" in result.source
+
+
+@pytest.mark.parametrize(
+    "fill",
+    ["made.insert(0, {})", "made.extend([{}])", "made.setdefault('a', {})"],
+)
+def test_what_is_put_into_a_container_is_followed(fill: str) -> None:
+    text = fill.format("opentracing.tracer.start_span('a')")
+    result = run(f"import opentracing\n\nmade = []\n{text}\nfor one in made:\n    one.finish()\n")
+    assert b"one.end()" in result.source

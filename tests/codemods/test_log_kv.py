@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.codemods.helpers import check
+from tests.codemods.helpers import check, run
 
 BEFORE = """\
 from opentracing import Span
@@ -54,3 +54,10 @@ def work(span: trace.Span):
 )
 def test_an_exception_is_recorded_with_what_it_does_not_say_itself(log: str, call: str) -> None:
     check(BEFORE.replace("{log}", log), AFTER.replace("{call}", call))
+
+
+def test_fields_of_a_dict_call_are_written_out_and_what_is_spread_needs_unsafe() -> None:
+    before = BEFORE.replace("{log}", "dict(event='mark', n=1, **more)")
+    after = AFTER.replace("{call}", "add_event('mark', {\"n\": 1, **more})")
+    check(before, after, unsafe=True)
+    assert b"log_kv" in run(before).source
