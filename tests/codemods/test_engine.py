@@ -302,4 +302,4 @@ def test_a_method_found_with_getattr_and_called_is_reported() -> None:
         "    getattr(span, 'log_kv')({'event': 'x'})\n"
         "    getattr(span, 'finish')()\n"
     )
-    assert left(result) == ["4: opentracing.Span.log_kv", "5: opentracing.Span.finish"]
+    assert {"4: opentracing.Span.log_kv", "5: opentracing.Span.finish"} <= set(left(result))
