@@ -243,18 +243,19 @@ def _tags(
         new[argument] = None
         return
     file = change.file
-    display, added = (tags, []) if isinstance(tags, ast.Dict) else built_dict(file, tags)
     new[argument] = ("attributes=", tags)
+    display, added = (tags, []) if isinstance(tags, ast.Dict) else built_dict(file, tags)
     later = {literal_key(file, key) for key, _ in added}
-    clear = display is not None and None not in display.keys
-    if later & {"span.kind"} if clear else _held_at_times(file, tags):
-        raise CannotRewrite("where they are made the tags hold `span.kind` or `error`")
-    if display is None or not clear or later & {"", "span.kind"}:
+    if display is None or None in display.keys or later & {"", "span.kind"}:
         if not change.unsafe:
             change.unsafe = (
                 "the tags hold only strings, numbers and booleans, and no `span.kind` or `error`"
             )
-        return
+        display = _display(file, tags)
+        if display is None or None in display.keys or "span.kind" in later:
+            if "span.kind" in later or _held_at_times(file, tags):
+                raise CannotRewrite("where they are made the tags hold `span.kind` or `error`")
+            return
     _error_tag(change, (*zip(display.keys, display.values, strict=True), *added))
     kind = _dict_kind(change, display)
     if kind and len(display.keys) == 1 and _only_use(change.file, tags, display):
@@ -299,20 +300,29 @@ def _held_at_times(file: File, tags: ast.expr) -> set[str]:
     return {literal_key(file, key) for key in keys} & {"span.kind", "error"}
 
 
+def _display(file: File, node: ast.expr) -> ast.Dict | None:
+    """The dict literal a local name was bound to, once, whatever is done with it later."""
+    if not isinstance(node, ast.Name):
+        return None
+    function = file.function(node)
+    bound = [one for one in file.bound.get(node.id, ()) if file.function(one) is function]
+    parent = file.parents[bound[0]] if len(bound) == 1 else None
+    if isinstance(parent, ast.Assign | ast.AnnAssign) and isinstance(parent.value, ast.Dict):
+        return parent.value
+    return None
+
+
 def built_dict(file: File, node: ast.expr) -> tuple[ast.Dict | None, list[Item]]:
     """The dict literal a local name was bound to, once, and what `name[key] = value` adds to it.
 
     None where it is changed in other ways.
     """
-    if not isinstance(node, ast.Name):
+    display = _display(file, node)
+    if display is None:
         return None, []
-    function = file.function(node)
-    bound = [one for one in file.bound.get(node.id, ()) if file.function(one) is function]
-    parent = file.parents[bound[0]] if len(bound) == 1 else None
-    if not (isinstance(parent, ast.Assign | ast.AnnAssign) and isinstance(parent.value, ast.Dict)):
-        return None, []
+    assert isinstance(node, ast.Name)
     added: list[Item] = []
-    for use in file.uses(node.id, function):
+    for use in file.uses(node.id, file.function(node)):
         around = file.parents[use]
         if isinstance(around, ast.Attribute) or _is_handed_on(file, use):
             return None, []
@@ -321,7 +331,7 @@ def built_dict(file: File, node: ast.expr) -> tuple[ast.Dict | None, list[Item]]
             if not isinstance(statement, ast.Assign) or statement.targets != [around]:
                 return None, []
             added.append((around.slice, statement.value))
-    return parent.value, added
+    return display, added
 
 
 def _is_handed_on(file: File, use: ast.expr) -> bool:

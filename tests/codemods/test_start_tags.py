@@ -72,7 +72,6 @@ def test_an_error_tag_of_the_start_is_not_taken_for_a_status(value: str, fate: F
     [
         "rpc = {tags.SPAN_KIND: 'server'} if flag else None",
         "rpc = {tags.SPAN_KIND: 'server'}\nif flag:\n    rpc = None",
-        "rpc = {'error': True}\nfill(rpc)",
         "rpc = {}\nrpc['span.kind'] = 'server'",
         "rpc = {**value, tags.SPAN_KIND: 'server'}",
     ],
@@ -80,6 +79,16 @@ def test_an_error_tag_of_the_start_is_not_taken_for_a_status(value: str, fate: F
 def test_tags_that_are_seen_to_hold_what_is_no_attribute_are_not_for_unsafe(made: str) -> None:
     body = f"{made}\ntracer.start_span('x', tags=rpc).finish()"
     assert "tracer.start_span('x', tags=rpc).finish()" in rewritten(body, unsafe=True)
+
+
+def test_tags_that_are_changed_later_give_their_kind_to_the_start() -> None:
+    body = "rpc = {tags.SPAN_KIND: 'server'}\nfill(rpc)\ntracer.start_span('x', tags=rpc).finish()"
+    assert "tracer.start_span('x', tags=rpc).finish()" in rewritten(body)
+    text = rewritten(body, unsafe=True)
+    assert text == (
+        "    rpc = {}\n    fill(rpc)\n"
+        "    tracer.start_span('x', attributes=rpc, kind=trace.SpanKind.SERVER).end()\n"
+    )
 
 
 @pytest.mark.parametrize(
