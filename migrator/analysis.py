@@ -46,9 +46,8 @@ def analyse(paths: Sequence[str], settings: Settings, progress: Progress | None 
             if not is_selected(manifests.CODE, settings.options()):
                 result.findings.clear()
         with _Clock(result.seconds, "facts"):
-            loaded = project.load(
-                root, files, hits, {p for p in hits.sources if is_below(p, members)}
-            )
+            asked = [p for p in files if root in members or is_below(p, members)]
+            loaded = project.load(root, files, hits, asked)
         jobs += _jobs(loaded, members, result)
         result.order += _writing_order(loaded)
     _rewrite(jobs, settings, result, progress)

@@ -75,16 +75,17 @@ def _is_own(imported: str) -> bool:
 def load(root: str, files: Iterable[str], hits: Hits, wanted: Collection[str]) -> Project:
     """Learn what the modules tell each other, beginning with `hits`, until nothing is new.
 
-    `wanted` are the paths to be rewritten; hits that are not related to them are left out.
+    `wanted` are the paths to be rewritten, hits or not; hits not related to them are left out.
     """
     if not hits.sources:
         return Project(root, {}, {})
     modules = {module.name: module for module in (module_of(path, root) for path in files)}
     sources = {module_of(path, root).name: source for path, source in hits.sources.items()}
     project = Project(root, modules, sources)
-    if len(wanted) < len(sources):
-        related = _related(project, {module_of(path, root).name for path in wanted})
-        project.sources = {name: s for name, s in sources.items() if name in related}
+    asked = {module_of(path, root).name for path in wanted}
+    if not asked.issuperset(sources):
+        related = _related(project, (asked & sources.keys()) | _users(project, asked))
+        project.sources = {name: s for name, s in project.sources.items() if name in related}
     fresh = set(project.sources)
     told: set[str] = set()
     for _ in range(MOST_ROUNDS):
@@ -96,6 +97,7 @@ def load(root: str, files: Iterable[str], hits: Hits, wanted: Collection[str]) -
             for name in project.sources
             if not news.told.isdisjoint(_imports(project, name).values())
         )
+        fresh |= _follow_re_exports(project)
         if not fresh:  # only now, because it reads all files once more
             fresh = _add_importers(project, told)
             told.clear()
@@ -112,10 +114,73 @@ def _related(project: Project, wanted: set[str]) -> set[str]:
     related |= wanted
     while todo:
         for name in imports.get(todo.pop(), ()):
-            if name in imports and name not in related:
+            if name in related:
+                continue
+            if name not in imports and _read_package(project, name):
+                imports[name] = set(_imports(project, name).values())
+            if name in imports:
                 related.add(name)
                 todo.append(name)
     return related
+
+
+def _users(project: Project, asked: set[str]) -> set[str]:
+    """Those of the modules asked for that are no hits, but may import one: read from here on."""
+    words = {part.encode() for name in project.sources for part in name.split(".")}
+    paths = {
+        project.modules[n].path: n
+        for n in asked & (project.modules.keys() - project.sources.keys())
+    }
+    found = search(paths, lambda source: any(word in source for word in words)).sources
+    users = set()
+    for path, source in found.items():
+        name = paths[path]
+        project.sources[name] = source
+        if any(
+            one in project.sources or project.modules[one].is_package
+            for one in _imports(project, name).values()
+        ):
+            users.add(name)
+        else:
+            del project.sources[name], project.imports[name]
+            project.problems.pop(name, None)
+    return users
+
+
+def _read_package(project: Project, name: str) -> bool:
+    """Read an `__init__.py` that was no hit: it may re-export what a hit defines."""
+    module = project.modules[name]
+    found = search([module.path], lambda _: module.is_package).sources
+    project.sources.update((name, source) for source in found.values())
+    return bool(found)
+
+
+def _follow_re_exports(project: Project) -> set[str]:
+    """The modules that turned out to see another one through a package that re-exports its names.
+
+    They see that module's facts from now on, as the package would spell them.
+    """
+    found = set()
+    for name in project.sources:
+        seen = _imports(project, name)
+        for package in set(seen.values()):
+            for written, module in _re_exported(project, package).items():
+                if seen.get(written) != module != name:
+                    seen.setdefault(written, module)
+                    found.add(name)
+    return found
+
+
+def _re_exported(project: Project, package: str) -> dict[str, str]:
+    """The modules whose names a package re-exports, by the names it knows them under."""
+    found = {}
+    if package in project.imports and project.modules[package].is_package:
+        for fact in project.facts.get(package, {}).values():
+            if fact.kind == "name" and not legacy.is_legacy(fact.detail):
+                owner, tail = _owner(project, package, fact.detail)
+                if owner != package:
+                    found[fact.detail.removesuffix(tail)] = owner
+    return found
 
 
 @dataclass(slots=True)
@@ -234,7 +299,7 @@ def _inside(project: Project, module: str, tail: str) -> tuple[str, str]:
         module, tail = f"{module}.{head}", f".{rest}"
 
 
-def _imports(project: Project, name: str) -> Mapping[str, str]:
+def _imports(project: Project, name: str) -> dict[str, str]:
     """The project's modules that `name` imports, by the names it imports them under."""
     known = project.imports.get(name)
     if known is None:

@@ -401,3 +401,38 @@ def test_a_defect_while_facts_are_gathered_costs_its_file_only(
     assert [Path(problem.path).stem for problem in analysis.problems] == ["one"]
     assert "this is a defect of jaeger2otlp" in analysis.problems[0].message
     assert changed(analysis) == {"two"}
+
+
+HELPERS = """\
+    import opentracing
+
+    def get():
+        return opentracing.global_tracer()
+
+    def begin(name):
+        return get().start_span(name)
+    """
+HELPERS_USED = """\
+    import lib
+    from lib import begin
+
+    lib.get().start_span("a", child_of=None).finish()
+    one = begin("b")
+    one.set_tag("size", 1)
+    """
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "one-file"])
+@pytest.mark.parametrize("between", [True, False], ids=["two-packages", "package"])
+def test_functions_that_a_package_re_exports_are_known_for_what_they_give(tmp_path, between, whole):
+    folder = write(tmp_path, lib_helpers=HELPERS, use=HELPERS_USED)
+    (folder / "lib/__init__.py").write_text("from .helpers import begin, get\n")
+    if between:
+        (folder / "lib/__init__.py").write_text("from .sub import begin, get\n")
+        (folder / "lib/sub").mkdir()
+        (folder / "lib/sub/__init__.py").write_text("from ..helpers import begin, get\n")
+    found = analyse([str(folder if whole else folder / "use.py")], DEFAULTS)
+    assert messages(found, "use") == []
+    after = found.after[str(folder / "use.py")]
+    assert b"one.set_attribute" in after
+    assert b'lib.get().start_span("a").end()' in after
