@@ -82,7 +82,7 @@ def config(site: Site) -> Change | Report | None:
     change = site.change("the configuration becomes a provider")
     parent = site.parent
     if isinstance(parent, ast.Attribute) and parent.attr in _MAKERS:
-        return None  # `Config(...).initialize_tracer()` is rewritten as one
+        return change.depends_on(parent)  # `Config(...).initialize_tracer()` is rewritten as one
     statement = site.statement
     target = _target(statement, call)
     if isinstance(target, ast.Name) and (maker := only_use(site.file, target)) is not None:
