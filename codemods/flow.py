@@ -707,6 +707,8 @@ class Flow(Knowledge):
             return self._given(node, kind, detail_of(owner, attr))
         if owner.kind == "instance":
             return self._instance_member(node, owner, attr, scope)
+        if owner.kind == "super":
+            return self._inherited(node, owner.detail, attr)
         if owner == OPENTELEMETRY and (kind := self._telltale(node, attr)):  # what was left
             self.members[node] = Fact(kind, "duck")
             return self._given(node, legacy.ATTRIBUTES.get((kind, attr), ""))
@@ -716,17 +718,35 @@ class Flow(Knowledge):
 
     def _instance_member(self, node: ast.AST, owner: Fact, attr: str, scope: Scope) -> Fact:
         found = self.class_member(owner.detail, attr)
-        if found is not None:
+        if found is not None and found.kind != "name":
             return found
-        for cls in self.bases(owner.detail):
+        for cls in self.bases(owner.detail) if found is None else ():
             held = self.fact(f"{cls}.__getattr__()")
             if held is not None and held.kind in INSTANCES:
                 return self.member(node, held, attr, scope)
-        base = self.legacy_base(owner.detail)
-        if base and base != "legacy" and is_member(base, attr):
-            self.members[node] = Fact(base, "custom")
-            return self._given(node, legacy.ATTRIBUTES.get((base, attr), ""))
-        return Fact("unbound", f"{owner.detail}.{attr}")
+        return (  # also a method that overrides a legacy one
+            self._legacy_member(node, owner.detail, attr)
+            or found
+            or Fact("unbound", f"{owner.detail}.{attr}")
+        )
+
+    def _legacy_member(self, node: ast.AST, cls: str, attr: str) -> Fact | None:
+        """What a class of the project that derives from a legacy one may have from that."""
+        base = self.legacy_base(cls)
+        if not is_member(base, attr):
+            return None
+        self.members[node] = Fact(base, "custom")
+        return self._given(node, legacy.ATTRIBUTES.get((base, attr), ""))
+
+    def _inherited(self, node: ast.AST, cls: str, attr: str) -> Fact:
+        """`super().attr`: what the nearest base has, or a method of which nobody told yet."""
+        if (found := self._legacy_member(node, cls, attr)) is not None:
+            return found
+        bases = [base for base in (self.fact(cls) or UNKNOWN).detail.split(",") if base]
+        for base in bases:
+            if (found := self.class_member(base, attr)) is not None:
+                return found
+        return Fact("unbound", f"{bases[0]}.{attr}") if bases else UNKNOWN
 
     def _unknown_member(self, node: ast.AST, owner: Fact, attr: str, scope: Scope) -> Fact:
         kind = "" if self._foreign else self._telltale(node, attr)
@@ -812,9 +832,18 @@ class Flow(Knowledge):
             return callee
         if callee == FOREIGN and ("tracer", getattr(node.func, "attr", "")) in legacy.METHODS:
             return FOREIGN
+        if isinstance(node.func, ast.Name) and node.func.id == "super":
+            return self._super(scope)
         if isinstance(node.func, ast.Name):
             return self._builtin(node, args, scope)
         return UNKNOWN
+
+    def _super(self, scope: Scope) -> Fact:
+        """`super()` of the class whose method this is."""
+        method: Scope | None = scope
+        while method is not None and not method.owner:
+            method = method.parent
+        return Fact("super", method.owner) if method is not None else UNKNOWN
 
     def _is_legacy_call(self, node: ast.Call) -> bool:
         """`x.start_span(..., child_of=)` or `x.inject(..., Format.TEXT_MAP, ...)`.
@@ -897,7 +926,8 @@ class Flow(Knowledge):
 
     def _tell(self, function: str, node: ast.Call) -> None:
         """What a call tells about the parameters of the function it calls."""
-        told: dict[str | None, ast.expr] = {str(i): value for i, value in enumerate(node.args)}
+        given = node.args[1:] if self._is_unbound(function, node) else node.args
+        told: dict[str | None, ast.expr] = {str(i): value for i, value in enumerate(given)}
         told.update((keyword.arg, keyword.value) for keyword in node.keywords)
         for key, argument in told.items():
             value = self._passed(argument)
@@ -905,6 +935,12 @@ class Flow(Knowledge):
             if key and (kind in INSTANCES or kind in ("instance", "callable")):
                 detail = "" if self.is_legacy(value.detail) else value.detail
                 self.learn(f"{function}({key})", Fact(value.kind, detail, value.made, value.beside))
+
+    def _is_unbound(self, function: str, node: ast.Call) -> bool:
+        """`Base.__init__(self, tracer)`: whether a method is called with its object in front."""
+        first = self.kinds.get(node.args[0], UNKNOWN) if node.args else UNKNOWN
+        cls = function.rpartition(".")[0]
+        return first.kind == "instance" and cls != first.detail and cls in self.bases(first.detail)
 
     def _subscript(self, node: ast.Subscript, scope: Scope) -> Fact:
         owner = self.expression(node.value, scope)

@@ -610,3 +610,41 @@ def test_where_an_object_of_the_project_takes_the_place_of_a_span_a_note_says_so
     )
     notes = [(f.line, f.advice) for f in result.findings if "NoSpan" in f.advice]
     assert notes == [(13, "A NoSpan may come here too: give that class the new method as well.")]
+
+
+@pytest.mark.parametrize(
+    "call", ["super().__init__(t)", "super(Mine, self).__init__(t=t)", "Base.__init__(self, t)"]
+)
+def test_a_tracer_handed_to_the_base_class_waits_for_what_is_done_with_it_there(call: str) -> None:
+    result = check_noop(
+        "import opentracing\n\n\nclass Base:\n    def __init__(self, t):\n        self.t = t\n\n"
+        "    def begin(self, refs):\n        return self.t.start_span('a', references=refs)\n\n\n"
+        f"class Mine(Base):\n    def __init__(self, t):\n        {call}\n\n\n"
+        "Mine(opentracing.global_tracer())\n"
+    )
+    assert "17: opentracing.global_tracer" in left(result)
+
+
+def test_a_method_of_the_base_class_gives_what_it_gives() -> None:
+    check(
+        "import opentracing\n\n\nclass Base:\n    def begin(self):\n"
+        "        return opentracing.tracer.start_span('a')\n\n\n"
+        "class Mine(Base):\n    def begin(self):\n        one = super().begin()\n"
+        "        one.set_tag('size', 1)\n        return one\n",
+        "from opentelemetry import trace\n\n"
+        "tracer = trace.get_tracer(__name__)\n\n\nclass Base:\n    def begin(self):\n"
+        "        return tracer.start_span('a')\n\n\n"
+        "class Mine(Base):\n    def begin(self):\n        one = super().begin()\n"
+        "        one.set_attribute('size', 1)\n        return one\n",
+    )
+
+
+@pytest.mark.parametrize("receiver", ["super()", "self", "Mine()"])
+def test_what_a_class_derived_from_a_tracer_overrides_keeps_its_calls(receiver: str) -> None:
+    result = run(
+        "import opentracing\n\n\nclass Mine(opentracing.Tracer):\n"
+        "    def start_span(self, operation_name=None, child_of=None, **more):\n"
+        f"        return {receiver}.start_span(operation_name, child_of=child_of)\n"
+    )
+    assert f"{receiver}.start_span(operation_name, child_of=child_of)" in result.source.decode()
+    assert "6: opentracing.Tracer.start_span" in left(result)
