@@ -130,7 +130,8 @@ def held(value: Fact) -> Fact:
 def container_of(values: list[Fact]) -> Fact:
     kinds = {value.kind for value in values}
     if len(kinds) == 1 and (kind := kinds.pop()) in INSTANCES:
-        return Fact("[]" + kind, made=all_made(values))
+        finished = {value.detail for value in values} == {"finished"}
+        return Fact("[]" + kind, "finished" if finished else "", all_made(values))
     return UNKNOWN
 
 

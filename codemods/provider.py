@@ -14,9 +14,15 @@ from codemods.setup import (
     Line,
     Plan,
 )
-from codemods.site import Change, File, tight
+from codemods.site import Change, File, Report, tight
 from codemods.source import Span
 from codemods.values import is_none, may_be_none
+
+SET_ONCE = Report(
+    "the global tracer of a process can be set only once in OpenTelemetry",
+    "Set one provider with an InMemorySpanExporter for the whole test run, in conftest.py, "
+    "and clear() the exporter before each test.",
+)
 
 
 def provider_lines(plan: Plan, name: str) -> list[Line]:

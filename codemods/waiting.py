@@ -10,7 +10,7 @@ from typing import NamedTuple
 from codemods import origins
 from codemods.decision import Decision, is_selected
 from codemods.model import NOTHING_STAYS, Fate, Stays
-from codemods.provider import set_up_in
+from codemods.provider import SET_ONCE, set_up_in
 from codemods.site import Change, File, Report
 
 
@@ -48,7 +48,7 @@ def stays(file: File, decided: list[Decision]) -> Stays:
     """What other files have to know of this one."""
     called: dict[str, str] = {}
     for one in decided:
-        if not one.done and is_selected(one.code, file.options):
+        if not one.done and is_selected(one.code, file.options) and one.outcome is not SET_ONCE:
             who = "" if one.fate is Fate.HELD else " (by hand)"
             where = f"line {_line(one)} of {file.flow.module}{who}"
             called |= dict.fromkeys(origins.called(one.site) - file.flow.makers.keys(), where)
@@ -82,7 +82,9 @@ def _calls(file: File, decided: list[Decision], elsewhere: Stays) -> dict[ast.AS
     makers = file.flow.makers
     calls: dict[ast.AST, _Calls] = {}
     for one in decided:
-        for maker in origins.called(one.site) if is_selected(one.code, file.options) else ():
+        if one.outcome is SET_ONCE or not is_selected(one.code, file.options):
+            continue  # a test's own tracer serves the test also where it cannot be the global one
+        for maker in origins.called(one.site):
             if maker in makers:
                 calls.setdefault(makers[maker], _Calls()).here.append(one)
     for maker, where in elsewhere.called.items() if not file.options.unsafe else ():

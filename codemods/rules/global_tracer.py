@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 
+from codemods.flow import FIXTURE, MOCK_TRACER
+from codemods.kinds import HANDED_OUT
 from codemods.model import Safety
 from codemods.origins import place
-from codemods.provider import keeps_provider
+from codemods.provider import SET_ONCE, keeps_provider
 from codemods.registry import define
-from codemods.site import CannotRewrite, Change, Site
+from codemods.site import CannotRewrite, Change, File, Report, Site
 
 rule = define(
     code="JO110",
@@ -20,7 +23,8 @@ rule = define(
 be taken at import time: until a provider is set it is a proxy. The function itself, passed on to be
 called later, becomes a lambda. `set_global_tracer` of a tracer that
 `initialize_tracer` made says nothing new, since the provider is global already; where the tracer
-has a provider of its own, that is made the global one, or it is reported if it is out of reach.
+has a provider of its own, that is made the global one, or it is reported if it is out of reach, and
+also if it is a `MockTracer` that a fixture or a `setUp` makes for every test.
 """,
     examples=(
         (
@@ -43,7 +47,7 @@ _PLACES = (ast.arguments, ast.keyword, ast.Call, ast.Assign, ast.Return, ast.Dic
 
 
 @rule.symbol("opentracing.tracer")
-def tracer(site: Site) -> Change:
+def tracer(site: Site) -> Change | Report:
     node = site.node
     change = site.change("becomes the module's tracer")
     if isinstance(getattr(node, "ctx", None), ast.Store):
@@ -83,7 +87,7 @@ def _expression(site: Site, change: Change) -> str:
     return f"{change.use('opentelemetry', 'trace')}.get_tracer(__name__)"
 
 
-def _set(site: Site, change: Change) -> Change:
+def _set(site: Site, change: Change) -> Change | Report:
     """`opentracing.tracer = x`: whoever made x has set the provider."""
     statement = site.statement
     if not isinstance(statement, ast.Assign):
@@ -95,7 +99,7 @@ def _set(site: Site, change: Change) -> Change:
 
 
 @rule.symbol("opentracing.set_global_tracer")
-def set_global_tracer(site: Site) -> Change:
+def set_global_tracer(site: Site) -> Change | Report:
     call = site.call
     statement = site.statement
     if call is None or not isinstance(statement, ast.Expr) or statement.value is not call:
@@ -107,9 +111,13 @@ def set_global_tracer(site: Site) -> Change:
     return _registered(site, change, statement, value)
 
 
-def _registered(site: Site, change: Change, statement: ast.stmt, value: ast.expr) -> Change:
+def _registered(
+    site: Site, change: Change, statement: ast.stmt, value: ast.expr
+) -> Change | Report:
     """Set the provider of a tracer that was made with one of its own; else nothing is to do."""
     file = site.file
+    if _is_set_for_each_test(file, value):
+        return SET_ONCE
     for node in file.nodes:
         if (
             isinstance(node, ast.Assign)
@@ -131,6 +139,20 @@ def _registered(site: Site, change: Change, statement: ast.stmt, value: ast.expr
     if file.kind(value) != "tracer":
         raise CannotRewrite(f"what makes `{file.text(value)}` is not known here")
     return change.remove(statement)
+
+
+def _is_set_for_each_test(file: File, tracer: ast.expr) -> bool:
+    """Whether a MockTracer comes from a fixture, or is made where each test begins."""
+    fact = file.flow.kinds.get(tracer)
+    if fact is None or fact.kind != "tracer":
+        return False
+    if fact.detail == HANDED_OUT:
+        return True
+    function = file.function(tracer)
+    name = getattr(function, "name", "")
+    each = re.match("setUp$|setup(_method|_function)?$|test", name) is not None
+    qualified = file.flow.scopes[function].qualified if function in file.flow.scopes else ""
+    return fact.detail == MOCK_TRACER and (each or file.flow.own.get(qualified) == FIXTURE)
 
 
 def _check_makers(site: Site, change: Change, value: ast.expr) -> None:

@@ -8,7 +8,7 @@ import re
 from codemods.flow import MOCK_TRACER
 from codemods.kinds import HANDED_OUT
 from codemods.model import Safety
-from codemods.provider import free_name
+from codemods.provider import SET_ONCE, free_name
 from codemods.registry import define
 from codemods.setup import EXPORT, SPANS
 from codemods.site import CannotRewrite, Change, File, Report, Site
@@ -89,11 +89,7 @@ def constructor(site: Site) -> Change | Report:
         raise CannotRewrite("it is bound to several names")
     target = statement.targets[0]
     if site.file.symbol(target) == "opentracing.tracer":
-        return Report(
-            "the global tracer of a process can be set only once in OpenTelemetry",
-            "Set one provider with an InMemorySpanExporter for the whole test run, in conftest.py, "
-            "and clear() the exporter before each test.",
-        )
+        return SET_ONCE
     exporter = exporter_of(site.file, target)
     change = site.change("a provider that exports into memory")
     memory = change.use(MEMORY, "InMemorySpanExporter")

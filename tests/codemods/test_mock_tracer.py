@@ -180,3 +180,34 @@ def test_finished_spans_are_a_list_where_a_tuple_would_not_do(before: str, after
     assert first in text
     assert text.endswith(last)
     assert ("list(" in text) == ("list(" in after)
+
+
+@pytest.mark.parametrize("way", ["opentracing.set_global_tracer({})", "opentracing.tracer = {}"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "@pytest.fixture\ndef tracer():\n    return MockTracer()\n\n\n"
+        "@pytest.fixture(autouse=True)\ndef everywhere(tracer):\n    {}\n    yield\n",
+        "@pytest.fixture\ndef tracer():\n    tracer = MockTracer()\n    {}\n    return tracer\n",
+        "class TestIt:\n    def setUp(self):\n        tracer = MockTracer()\n        {}\n",
+    ],
+    ids=["fixture-of-a-fixture", "fixture", "setUp"],
+)
+def test_one_that_becomes_the_global_tracer_for_each_test_is_reported(body: str, way: str) -> None:
+    result = run(
+        "import opentracing\nimport pytest\nfrom opentracing.mocktracer import MockTracer\n\n\n"
+        + body.format(way.format("tracer"))
+    )
+    assert "can be set only once" in " ".join(f.message for f in result.findings)
+    assert way.format("tracer") in result.source.decode()
+
+
+def test_finished_spans_that_a_function_is_given_are_known_there() -> None:
+    result = run(
+        "from opentracing.mocktracer import MockTracer\n\n\ndef named(spans, name):\n"
+        "    return [one for one in spans if one.operation_name == name]\n\n\n"
+        "def test_work():\n    tracer = MockTracer()\n    spans = tracer.finished_spans()\n"
+        "    assert named(spans, 'a')[0].parent_id is None\n"
+    )
+    assert "if one.name == name" in result.source.decode()
+    assert not left(result)
