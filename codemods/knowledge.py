@@ -81,8 +81,7 @@ class Knowledge:
         kept = {key: fact for key, fact in self.own.items() if is_legacy_fact(fact)}
         owners = {owner for key in (*kept, *known) for owner in owners_of(key)}
         for key, fact in self.own.items():
-            passed_on = fact.kind != "name" or self.package == self.module
-            if key not in kept and passed_on and leads(key, fact, owners):
+            if key not in kept and leads(key, fact, owners):
                 kept[key] = fact
         return kept
 

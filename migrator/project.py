@@ -75,7 +75,8 @@ def _is_own(imported: str) -> bool:
 def load(root: str, files: Iterable[str], hits: Hits, wanted: Collection[str]) -> Project:
     """Learn what the modules tell each other, beginning with `hits`, until nothing is new.
 
-    `wanted` are the paths to be rewritten, hits or not; hits not related to them are left out.
+    `wanted` are the paths to be rewritten, hits or not; hits not related to them are left out
+    where all of the relation can be seen.
     """
     if not hits.sources:
         return Project(root, {}, {})
@@ -83,8 +84,8 @@ def load(root: str, files: Iterable[str], hits: Hits, wanted: Collection[str]) -
     sources = {module_of(path, root).name: source for path, source in hits.sources.items()}
     project = Project(root, modules, sources)
     asked = {module_of(path, root).name for path in wanted}
-    if not asked.issuperset(sources):
-        related = _related(project, (asked & sources.keys()) | _users(project, asked))
+    if not asked.issuperset(sources) and not _may_see_more(project, asked):
+        related = _related(project, asked & sources.keys())
         project.sources = {name: s for name, s in project.sources.items() if name in related}
     fresh = set(project.sources)
     told: set[str] = set()
@@ -114,72 +115,45 @@ def _related(project: Project, wanted: set[str]) -> set[str]:
     related |= wanted
     while todo:
         for name in imports.get(todo.pop(), ()):
-            if name in related:
-                continue
-            if name not in imports and _read_package(project, name):
-                imports[name] = set(_imports(project, name).values())
-            if name in imports:
+            if name in imports and name not in related:
                 related.add(name)
                 todo.append(name)
     return related
 
 
-def _users(project: Project, asked: set[str]) -> set[str]:
-    """Those of the modules asked for that are no hits, but may import one: read from here on."""
-    words = {part.encode() for name in project.sources for part in name.split(".")}
-    paths = {
-        project.modules[n].path: n
-        for n in asked & (project.modules.keys() - project.sources.keys())
-    }
-    found = search(paths, lambda source: any(word in source for word in words)).sources
-    users = set()
-    for path, source in found.items():
-        name = paths[path]
-        project.sources[name] = source
-        if any(
-            one in project.sources or project.modules[one].is_package
-            for one in _imports(project, name).values()
-        ):
-            users.add(name)
-        else:
-            del project.sources[name], project.imports[name]
-            project.problems.pop(name, None)
-    return users
-
-
-def _read_package(project: Project, name: str) -> bool:
-    """Read an `__init__.py` that was no hit: it may re-export what a hit defines."""
-    module = project.modules[name]
-    found = search([module.path], lambda _: module.is_package).sources
-    project.sources.update((name, source) for source in found.values())
-    return bool(found)
+def _may_see_more(project: Project, asked: set[str]) -> bool:
+    """Whether a module asked for is no hit itself, or may see one through a module that is none."""
+    hits = project.sources.keys()
+    return not asked <= hits or any(
+        not hits >= {*_imports(project, name).values()} for name in asked
+    )
 
 
 def _follow_re_exports(project: Project) -> set[str]:
-    """The modules that turned out to see another one through a package that re-exports its names.
+    """The modules that turned out to see another one through one that imports its names.
 
-    They see that module's facts from now on, as the package would spell them.
+    They see that module's facts from now on, as the one between would spell them.
     """
+    lent = {name: _re_exported(project, name) for name in project.sources}
     found = set()
     for name in project.sources:
         seen = _imports(project, name)
-        for package in set(seen.values()):
-            for written, module in _re_exported(project, package).items():
+        for between in {*seen.values()} & lent.keys():
+            for written, module in lent[between].items():
                 if seen.get(written) != module != name:
                     seen.setdefault(written, module)
                     found.add(name)
     return found
 
 
-def _re_exported(project: Project, package: str) -> dict[str, str]:
-    """The modules whose names a package re-exports, by the names it knows them under."""
+def _re_exported(project: Project, between: str) -> dict[str, str]:
+    """The modules whose names a module imports for others, by the names it knows them under."""
     found = {}
-    if package in project.imports and project.modules[package].is_package:
-        for fact in project.facts.get(package, {}).values():
-            if fact.kind == "name" and not legacy.is_legacy(fact.detail):
-                owner, tail = _owner(project, package, fact.detail)
-                if owner != package:
-                    found[fact.detail.removesuffix(tail)] = owner
+    for fact in project.facts.get(between, {}).values() if between in project.imports else ():
+        if fact.kind == "name" and not legacy.is_legacy(fact.detail):
+            owner, tail = _owner(project, between, fact.detail)
+            if owner != between:
+                found[fact.detail.removesuffix(tail)] = owner
     return found
 
 
@@ -264,12 +238,10 @@ def _learn(project: Project, name: str, said: Facts, news: _News) -> None:
 
 
 def _leads_to_legacy(project: Project, name: str, tail: str, fact: Fact) -> bool:
-    """Whether what a module binds is an object with something legacy, or a package re-exports it.
+    """Whether what a module binds is an object with something legacy, or a name of another one's.
 
     One step only: a large repository's objects all know each other somehow.
     """
-    if fact.kind == "name" and not project.modules[name].is_package:
-        return False
     if not fact.detail or tail.endswith(")"):
         return False
     owner, of = _owner(project, name, fact.detail)

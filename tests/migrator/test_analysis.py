@@ -423,16 +423,17 @@ HELPERS_USED = """\
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "one-file"])
-@pytest.mark.parametrize("between", [True, False], ids=["two-packages", "package"])
-def test_functions_that_a_package_re_exports_are_known_for_what_they_give(tmp_path, between, whole):
-    folder = write(tmp_path, lib_helpers=HELPERS, use=HELPERS_USED)
+@pytest.mark.parametrize("between", ["lib", "lib.sub", "compat"])
+def test_functions_that_another_module_imports_are_known_for_what_they_give(
+    tmp_path, between, whole
+):
+    folder = write(tmp_path, lib_helpers=HELPERS, use=HELPERS_USED.replace("lib", between))
     (folder / "lib/__init__.py").write_text("from .helpers import begin, get\n")
-    if between:
-        (folder / "lib/__init__.py").write_text("from .sub import begin, get\n")
-        (folder / "lib/sub").mkdir()
-        (folder / "lib/sub/__init__.py").write_text("from ..helpers import begin, get\n")
+    (folder / "lib/sub").mkdir()
+    (folder / "lib/sub/__init__.py").write_text("from .. import begin, get\n")
+    (folder / "compat.py").write_text("from lib.helpers import begin, get\n")
     found = analyse([str(folder if whole else folder / "use.py")], DEFAULTS)
     assert messages(found, "use") == []
     after = found.after[str(folder / "use.py")]
     assert b"one.set_attribute" in after
-    assert b'lib.get().start_span("a").end()' in after
+    assert b'.get().start_span("a").end()' in after
