@@ -137,11 +137,13 @@ def _unused(file: File, editor: Editor) -> set[ast.alias]:
         quoted = isinstance(node, ast.Constant) and node in file.flow.symbols
         if (named or quoted) and editor.kept(file.source.span(node).start):
             kept.update(re.findall(r"\w+", file.source.segment(node)))
-    kept |= _exported(file)
+    exported = _exported(file)
+    kept |= exported
+    others = exported - file.bound.keys() - {_bound(alias) for alias in file.flow.imports}
     gone = set()
     for alias, target in legacy_ones.items():
         if alias.name == "*":
-            if not _star_used(file, editor, target):
+            if not others and not _star_used(file, editor, target):
                 gone.add(alias)
         elif _bound(alias) not in kept and not _is_protected(file, file.parents[alias]):
             gone.add(alias)

@@ -55,6 +55,7 @@ class Project:
     words: dict[str, set[str]] = field(default_factory=dict)  # what importers may use of a module
     sought: dict[str, set[str]] = field(default_factory=dict)  # words that were searched for
     problems: dict[str, Problem] = field(default_factory=dict)
+    folders: dict[str, set[str]] = field(default_factory=dict)  # top package -> where it lies
 
     def facts_for(self, name: str) -> dict[str, Fact]:
         """The facts the module `name` can see, by the names it would write to reach them."""
@@ -285,12 +286,25 @@ def _imports(project: Project, name: str) -> dict[str, str]:
             project.problems.setdefault(name, Problem(module.path, str(error)))
             return known
         for imported in written:
-            found = resolve(imported, module, project.modules)
+            found = resolve(imported, module, project.modules) or _installed(project, imported)
             if found is not None:
                 known[imported] = found
         if (conftest := _conftest(module, project.modules)) is not None:
             known.setdefault(CONFTEST, conftest)
     return known
+
+
+def _installed(project: Project, imported: str) -> str | None:
+    """The module of a package that lies anywhere in the repository: it is installed from there."""
+    if not project.folders:
+        for name, module in project.modules.items():
+            folder, _, last = name.rpartition(".")
+            if module.is_package and folder not in project.modules:
+                project.folders.setdefault(last, set()).add(folder)
+    top = imported.partition(".")[0]
+    places = project.folders.get(top, set()) if top not in LEGACY else set()
+    found = [f"{place}.{imported}" for place in places if place]
+    return found[0] if len(found) == 1 and found[0] in project.modules else None
 
 
 def _conftest(module: Module, modules: Mapping[str, Module]) -> str | None:

@@ -437,3 +437,18 @@ def test_functions_that_another_module_imports_are_known_for_what_they_give(
     after = found.after[str(folder / "use.py")]
     assert b"one.set_attribute" in after
     assert b'.get().start_span("a").end()' in after
+
+
+def test_a_package_that_lies_in_another_folder_of_the_repository_is_known(tmp_path):
+    folder = write(
+        tmp_path, use=HELPERS_USED.replace("set_tag", "log_kv").replace('"size", 1', "{}")
+    )
+    package = folder / "libs/lib/lib"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from lib.helpers import begin, get\n")
+    (package / "helpers.py").write_text(dedent(HELPERS))
+    (folder / "service").mkdir()
+    (folder / "use.py").rename(folder / "service/use.py")
+    found = analyse([str(folder)], DEFAULTS)
+    assert messages(found, "use") == []
+    assert b'lib.get().start_span("a").end()' in found.after[str(folder / "service/use.py")]
