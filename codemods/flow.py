@@ -138,6 +138,10 @@ class Flow(Knowledge):
             head, _, key = qualified.rpartition(".")
             if head in map(legacy.canonical, self._stars) and key not in scope.values:
                 self.learn(f"{self.module}.{key}", name(qualified))
+        for star in self._stars:  # what it names is the names' of this module too
+            inside = (key[len(star) + 1 :] for key in self.known if key.startswith(f"{star}."))
+            for key in {re.split("[.(]", key)[0] for key in inside} - scope.values.keys():
+                self.learn(f"{self.module}.{key}", self._imported(f"{star}.{key}"))
 
     def _block(self, body: Iterable[ast.stmt], scope: Scope) -> None:
         for statement in body:

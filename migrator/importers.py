@@ -48,7 +48,7 @@ def _ways(target: Module, words: Collection[str]) -> Iterator[tuple[str, _Way]]:
     folder = target.folder
     while all(map(str.isidentifier, names)) and not is_candidate(".".join(names).encode()):
         spelled = names[1:] if len(names) > 1 and names[0] == SOURCE_FOLDER else names
-        way = _Way(tuple(map(str.encode, spelled)), tuple(map(str.encode, words)))
+        way = _Way(tuple(map(str.encode, spelled)), (*map(str.encode, words), b"import *"))
         yield folder and folder + ".", way
         if not folder:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.codemods.helpers import check, left
+from tests.codemods.helpers import check, left, run
 
 
 def test_an_import_inside_a_function_stays_there() -> None:
@@ -150,3 +150,12 @@ def test_what_is_left_of_a_local_import_stays_beside_the_new_one() -> None:
         """,  # noqa: E501
     )
     assert left(result) == ["2: opentracing.unheard_of"]
+
+
+def test_a_star_that_gives_a_name_of_all_stays() -> None:
+    result = run(
+        "from opentracing.ext.tags import *\n\n__all__ = ['ERROR', 'f']\n\n\n"
+        "def f(span):\n    span.set_tag(ERROR, True)\n"
+    )
+    assert b"from opentracing.ext.tags import *" in result.source
+    assert left(result) == ["1: opentracing.ext.tags.*"]

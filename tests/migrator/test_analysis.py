@@ -423,7 +423,7 @@ HELPERS_USED = """\
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "one-file"])
-@pytest.mark.parametrize("between", ["lib", "lib.sub", "compat"])
+@pytest.mark.parametrize("between", ["lib", "lib.sub", "compat", "stars"])
 def test_functions_that_another_module_imports_are_known_for_what_they_give(
     tmp_path, between, whole
 ):
@@ -432,6 +432,7 @@ def test_functions_that_another_module_imports_are_known_for_what_they_give(
     (folder / "lib/sub").mkdir()
     (folder / "lib/sub/__init__.py").write_text("from .. import begin, get\n")
     (folder / "compat.py").write_text("from lib.helpers import begin, get\n")
+    (folder / "stars.py").write_text("from lib.helpers import *\n")
     found = analyse([str(folder if whole else folder / "use.py")], DEFAULTS)
     assert messages(found, "use") == []
     after = found.after[str(folder / "use.py")]
