@@ -55,12 +55,16 @@ class Project:
     words: dict[str, set[str]] = field(default_factory=dict)  # what importers may use of a module
     sought: dict[str, set[str]] = field(default_factory=dict)  # words that were searched for
     problems: dict[str, Problem] = field(default_factory=dict)
+    strays: set[str] = field(default_factory=set)  # they see what is kept on foreign objects
     folders: dict[str, set[str]] = field(default_factory=dict)  # top package -> where it lies
 
     def facts_for(self, name: str) -> dict[str, Fact]:
         """The facts the module `name` can see, by the names it would write to reach them."""
         spelled = {**self.imports.get(name, {}), name: name}
         own = {written: Fact("name", written) for written in spelled if _is_own(written)}
+        if name in self.strays:
+            for module, facts in self.facts.items():
+                own |= {module + tail: fact for tail, fact in facts.items() if tail[:2] == ".?"}
         return own | {
             written + tail: fact
             for written, module in spelled.items()
@@ -101,7 +105,7 @@ def load(root: str, files: Iterable[str], hits: Hits, wanted: Collection[str]) -
         )
         fresh |= _follow_re_exports(project)
         if not fresh:  # only now, because it reads all files once more
-            fresh = _add_importers(project, told)
+            fresh = _add_importers(project, told) or _add_strays(project)
             told.clear()
         if not fresh:
             break
@@ -363,6 +367,32 @@ def _add_importers(project: Project, told: set[str]) -> set[str]:
         else:
             added.add(name)
     return added
+
+
+def _add_strays(project: Project) -> set[str]:
+    """Read the files that may use a span kept on an object of unknown class: `g.span.set_tag()`.
+
+    They need not import anything of the project's.
+    """
+    wild = {tail[2:] for facts in project.facts.values() for tail in facts if tail[:2] == ".?"}
+    quoted = (f"{quote}{one[1:-1]}{quote}]" for one in wild if one[0] == "[" for quote in "'\"")
+    words = [one.encode() for one in (*quoted, *(one for one in wild if one[0] == "."))]
+    unread = {
+        one.path: name for name, one in project.modules.items() if name not in project.sources
+    }
+    found = search(
+        unread if words else (),
+        lambda source: (
+            any(use in source for use in _STRAY) and any(word in source for word in words)
+        ),
+    )
+    project.sources.update((unread[path], source) for path, source in found.sources.items())
+    added = {unread[path] for path in found.sources}
+    project.strays |= added
+    return added
+
+
+_STRAY = (b".set_tag(", b"child_of=")  # the others are needles
 
 
 def _news_of(project: Project, name: str) -> set[str]:

@@ -453,3 +453,18 @@ def test_a_package_that_lies_in_another_folder_of_the_repository_is_known(tmp_pa
     found = analyse([str(folder)], DEFAULTS)
     assert messages(found, "use") == []
     assert b'lib.get().start_span("a").end()' in found.after[str(folder / "service/use.py")]
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "one-file"])
+@pytest.mark.parametrize("kept", ["request.span", "request['span']"])
+def test_a_span_kept_on_a_foreign_object_is_known_where_nothing_is_imported(tmp_path, kept, whole):
+    folder = write(
+        tmp_path,
+        middleware="import opentracing\n\n\ndef before(request):\n"
+        f"    {kept} = opentracing.tracer.start_span('a')\n",
+        view=f"def view(request):\n    one = {kept}\n    one.set_tag('a', 1)\n",
+        other="def view(request):\n    span = request.other\n    span.set_tag('a', 1)\n",
+    )
+    found = analyse([str(folder if whole else folder / "view.py")], DEFAULTS)
+    assert changed(found) == ({"middleware", "view"} if whole else {"view"})
+    assert b"one.set_attribute" in found.after[str(folder / "view.py")]
