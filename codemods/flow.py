@@ -807,6 +807,8 @@ class Flow(Knowledge):
             and (callee in (UNKNOWN, FOREIGN, OPENTELEMETRY) or self.is_of_a_framework(callee))
             and self._is_legacy_call(node)
         )
+        if (kept := self._kept(node, callee)) is not None:
+            return kept
         if callee.kind == "name" and not legacy_call:
             return self._call_name(node, callee.detail)
         if callee.kind == "callable":
@@ -848,6 +850,16 @@ class Flow(Knowledge):
         while method is not None and not method.owner:
             method = method.parent
         return Fact("super", method.owner) if method is not None else UNKNOWN
+
+    def _kept(self, node: ast.Call, callee: Fact) -> Fact | None:
+        """`g.pop("span", None)`: what is kept under a name on an object of unknown class."""
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="get" | "pop"), args=[ast.Constant(value=str(key)), *_]
+            ) if TRACING_NAME.search(key):
+                if callee == UNKNOWN or self.is_of_a_framework(callee):
+                    return self.fact(f"?[{key}]") or self.fact(f"?.{key}")
+        return None
 
     def _is_legacy_call(self, node: ast.Call) -> bool:
         """`x.start_span(..., child_of=)` or `x.inject(..., Format.TEXT_MAP, ...)`.

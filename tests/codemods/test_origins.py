@@ -648,3 +648,24 @@ def test_what_a_class_derived_from_a_tracer_overrides_keeps_its_calls(receiver: 
     )
     assert f"{receiver}.start_span(operation_name, child_of=child_of)" in result.source.decode()
     assert "6: opentracing.Tracer.start_span" in left(result)
+
+
+@pytest.mark.parametrize("kept", ['g.pop("span", None)', 'request.get("span")'])
+def test_what_is_kept_on_a_foreign_object_is_known_where_it_is_taken_from_it(kept: str) -> None:
+    result = run(
+        "import opentracing\nfrom flask import g\n\n\ndef before(request):\n"
+        "    g.span = opentracing.tracer.start_span('a')\n\n\n"
+        f"def after(request):\n    one = {kept}\n    one.set_tag('a', 1)\n"
+    )
+    assert b"one.set_attribute('a', 1)" in result.source
+
+
+def test_a_scope_taken_from_a_foreign_object_waits_for_the_one_kept_there() -> None:
+    result = run(
+        "import opentracing\nfrom flask import g\n\n\ndef before():\n"
+        "    g.scope = opentracing.tracer.start_active_span('a')\n\n\n"
+        "def after():\n    scope = g.pop('scope', None)\n"
+        "    scope.span.log_kv({'event': 'b'})\n    scope.close()\n"
+    )
+    assert b"scope.span.log_kv({'event': 'b'})\n    scope.close()" in result.source
+    assert {"11: opentracing.Span.log_kv", "12: opentracing.Scope.close"} <= {*left(result)}
