@@ -755,7 +755,7 @@ class Flow(Knowledge):
     def _unknown_member(self, node: ast.AST, owner: Fact, attr: str, scope: Scope) -> Fact:
         kind = "" if self._foreign else self._telltale(node, attr)
         if kind:
-            if owner == FOREIGN:
+            if owner == FOREIGN or _is_of_unknown_scope(node):
                 self.members[node] = Fact(kind, "foreign")
                 return UNKNOWN
             self.members[node] = Fact(kind, "duck")
@@ -1059,6 +1059,16 @@ def _by_name(parameter: str) -> Fact:
     """What a parameter of a file that imports a legacy library is, by its name."""
     found = re.fullmatch(r"(?:\w*_)?(tracer|span|scope)", parameter)
     return Fact(found.group(1)) if found else UNKNOWN
+
+
+def _is_of_unknown_scope(node: ast.AST) -> bool:
+    """`scope.span.set_tag`, `x.active_span.set_tag`: what gives the span would have to go too."""
+    match node:
+        case ast.Attribute(value=ast.Attribute(attr="span", value=scope)):
+            return _last_name(scope).lower().endswith("scope")
+        case ast.Attribute(value=ast.Attribute(attr="active_span")):
+            return True
+    return False
 
 
 def _last_name(node: ast.expr) -> str:

@@ -669,3 +669,13 @@ def test_a_scope_taken_from_a_foreign_object_waits_for_the_one_kept_there() -> N
     )
     assert b"scope.span.log_kv({'event': 'b'})\n    scope.close()" in result.source
     assert {"11: opentracing.Span.log_kv", "12: opentracing.Scope.close"} <= {*left(result)}
+
+
+@pytest.mark.parametrize("span", ["scope.span", "self.scope.span", "self.repo.t.active_span"])
+def test_a_span_asked_of_something_unknown_keeps_its_calls(span: str) -> None:
+    result = run(
+        "import opentracing\nfrom app import make\n\n\nclass A:\n    def work(self):\n"
+        f"        scope = make()\n        {span}.set_tag('a', 1)\n"
+    )
+    assert f"{span}.set_tag('a', 1)" in result.source.decode()
+    assert "8: opentracing.Span.set_tag" in left(result)
