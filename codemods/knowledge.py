@@ -81,9 +81,19 @@ class Knowledge:
         kept = {key: fact for key, fact in self.own.items() if is_legacy_fact(fact)}
         owners = {owner for key in (*kept, *known) for owner in owners_of(key)}
         for key, fact in self.own.items():
-            if key not in kept and leads(key, fact, owners):
+            lent = fact.kind != "name" or self.package == self.module or self._gives(fact.detail)
+            if key not in kept and lent and leads(key, fact, owners):
                 kept[key] = fact
         return kept
+
+    def _gives(self, function: str) -> bool:
+        """Whether a function gives something legacy.
+
+        It is told of also where a module that is no package imports it; a class is not, or every
+        module that knows one by way of another would be walked.
+        """
+        given = self.known.get(f"{function}()") or self.own.get(f"{function}()")
+        return given is not None and is_legacy_fact(given)
 
     def learn(self, key: str, fact: Fact) -> None:
         """Keep what is worth telling: instances, containers of them, functions and classes."""
