@@ -55,6 +55,7 @@ _ROUNDS = 6
 FIXTURE = Fact("function", "fixture")
 CONFTEST = "conftest"  # the name under which a module knows the nearest conftest.py
 MOCK_TRACER = "opentracing.mocktracer.MockTracer"
+_OF_A_MOCK = {"finished_spans", "reset"}  # a tracer of the project's own that has them is one
 _ONE_OF_THEM = frozenset({"max", "min", "next"})
 _THE_SAME = frozenset({"filter", "iter", "list", "reversed", "set", "sorted", "tuple"})
 QUOTED = "opentracing.(quoted annotation)"  # a string in which a legacy name is one of several
@@ -480,6 +481,8 @@ class Flow(Knowledge):
             if value.kind != "name" or self.is_legacy(value.detail):
                 self.learn(f"{qualified}.{key}", value)
         scope.values[node.name] = name(qualified)
+        if self.legacy_base(qualified) == "tracer" and body.values.keys() >= _OF_A_MOCK:
+            self.own[qualified] = scope.values[node.name] = name(MOCK_TRACER)
 
     def _return(self, node: ast.Return, scope: Scope) -> None:
         if node.value is None:

@@ -25,8 +25,11 @@ PARAMETERS = (
 )
 
 
-def rewrite_start(site: Site, change: Change) -> dict[str, ast.expr]:
-    """Rewrite the arguments of a start call in place; returns the legacy ones by name."""
+def rewrite_start(site: Site, change: Change, *, is_manager: bool = False) -> dict[str, ast.expr]:
+    """Rewrite the arguments of a start call in place; returns the legacy ones by name.
+
+    Whether leaving the block ends the span is an argument only where a manager is made.
+    """
     call = site.call
     assert call is not None
     arguments = _arguments(change, call)
@@ -45,6 +48,9 @@ def rewrite_start(site: Site, change: Change) -> dict[str, ast.expr]:
     _parent(change, call, arguments, new)
     _tags(change, call, arguments, new, extra)
     _times(change, call, arguments, new)
+    if (close := arguments.get("finish_on_close")) is not None:
+        ends = isinstance(close, ast.Constant) and close.value is True
+        new[argument_of(call, close)] = ("end_on_exit=", close) if is_manager and not ends else None
     if (late := hoisted_kind(change.file, call)) is not None:
         extra.append((f"kind={kind_name(change, late)}",))
     rewrite_arguments(change, call, new, extra)
@@ -69,7 +75,9 @@ def _arguments(change: Change, call: ast.Call) -> dict[str, ast.expr]:
         if isinstance(arg, ast.Starred):
             change.unsafe = f"`{change.file.text(arg)}` holds the name of the span alone"
             break
-        if index < len(PARAMETERS):
+        if index == 1 and is_constant(arg, bool):  # as OpenTracing 2.0's release candidates had it
+            found["finish_on_close"] = arg
+        elif index < len(PARAMETERS):
             found[PARAMETERS[index]] = arg
     for keyword in call.keywords:
         if keyword.arg is None:

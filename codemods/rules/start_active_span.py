@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from codemods.emit import argument_of, rename_member, rewrite_arguments
+from codemods.emit import rename_member
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.scopes import (
@@ -16,7 +16,7 @@ from codemods.scopes import (
     is_stacked,
     variable,
 )
-from codemods.site import CannotRewrite, Change, File, Report, Site, is_constant
+from codemods.site import CannotRewrite, Change, File, Report, Site
 from codemods.source import Span
 from codemods.starting import rewrite_start
 
@@ -129,17 +129,7 @@ def _as_manager(site: Site, change: Change) -> None:
     """Rewrite the call to one that gives a context manager."""
     assert isinstance(site.node, ast.Attribute)
     rename_member(change, site.node, "start_as_current_span")
-    arguments = rewrite_start(site, change)
-    if (close := arguments.get("finish_on_close")) is not None:
-        _finish_on_close(change, site, close)
-
-
-def _finish_on_close(change: Change, site: Site, value: ast.expr) -> None:
-    call = site.call
-    assert call is not None
-    default = is_constant(value, bool) and isinstance(value, ast.Constant) and value.value is True
-    new = None if default else ("end_on_exit=", value)
-    rewrite_arguments(change, call, {argument_of(call, value): new})
+    rewrite_start(site, change, is_manager=True)
 
 
 def _rename(change: Change, target: ast.expr) -> None:
@@ -171,11 +161,9 @@ def _by_hand(
     if not found.token and is_active_before(file, found):
         return _KEPT
     rename_member(change, site.node, "start_span")
-    arguments = rewrite_start(site, change)
-    if (close := arguments.get("finish_on_close")) is not None:
-        if not isinstance(close, ast.Constant):
-            raise CannotRewrite("whether the scope ends its span is known only at run time")
-        rewrite_arguments(change, call, {argument_of(call, close): None})
+    close = rewrite_start(site, change).get("finish_on_close")
+    if close is not None and not isinstance(close, ast.Constant):
+        raise CannotRewrite("whether the scope ends its span is known only at run time")
     trace = change.use("opentelemetry", "trace")
     if found.token:
         context = change.use("opentelemetry", "context")
@@ -203,8 +191,7 @@ def _thrown_away(site: Site, change: Change, call: ast.Call) -> Change:
     """`tracer.start_active_span(...)` for a statement: the scope is never closed."""
     assert isinstance(site.node, ast.Attribute)
     rename_member(change, site.node, "start_span")
-    if (close := rewrite_start(site, change).get("finish_on_close")) is not None:
-        rewrite_arguments(change, call, {argument_of(call, close): None})
+    rewrite_start(site, change)
     trace, context = change.use("opentelemetry", "trace"), change.use("opentelemetry", "context")
     start, end = site.file.span(call)
     change.replace(Span(start, start), f"{context}.attach({trace}.set_span_in_context(")

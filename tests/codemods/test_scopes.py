@@ -233,3 +233,21 @@ def test_a_scope_that_comes_out_of_where_it_was_not_seen_going_in_stays_as_a_who
     )
     assert result.source.decode().endswith(kept)
     assert {"10: opentracing.Scope.span", "11: opentracing.Scope.close"} <= set(left(result))
+
+
+@pytest.mark.parametrize(
+    ("given", "after"),
+    [
+        ("child_of=None, finish_on_close=True", ""),
+        ("finish_on_close=True, tags=None, child_of=None", ""),
+        ("child_of=None, finish_on_close=on", ", end_on_exit=on"),
+        ("True", ""),  # as OpenTracing 2.0's release candidates had it
+        ("False, child_of=None", ", end_on_exit=False"),
+    ],
+)
+def test_whether_leaving_the_block_ends_the_span(given: str, after: str) -> None:
+    result = run(
+        "import opentracing\n\n"
+        f"def f(on):\n    with opentracing.tracer.start_active_span('a', {given}):\n        pass\n"
+    )
+    assert f"with tracer.start_as_current_span('a'{after}):" in result.source.decode()

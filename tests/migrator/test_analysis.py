@@ -468,3 +468,24 @@ def test_a_span_kept_on_a_foreign_object_is_known_where_nothing_is_imported(tmp_
     found = analyse([str(folder if whole else folder / "view.py")], DEFAULTS)
     assert changed(found) == ({"middleware", "view"} if whole else {"view"})
     assert b"one.set_attribute" in found.after[str(folder / "view.py")]
+
+
+OWN_MOCK = """\
+    import opentracing
+
+    class Recorder(opentracing.Tracer):
+        def finished_spans(self):
+            return self.spans
+
+        def reset(self):
+            self.spans = []
+    """
+
+
+def test_a_mock_tracer_of_the_projects_own_is_one(tmp_path: Path) -> None:
+    tests = "from mock import Recorder\n\ntracer = Recorder()\nprint(tracer.finished_spans())\n"
+    analysis = analyse([str(write(tmp_path, mock=OWN_MOCK, use=tests))], DEFAULTS)
+    after = analysis.after[str(tmp_path / "use.py")].decode()
+    assert "exporter = InMemorySpanExporter()" in after
+    assert "print(list(exporter.get_finished_spans()))" in after
+    assert changed(analysis) == {"use"}
