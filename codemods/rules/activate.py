@@ -9,7 +9,7 @@ from codemods.emit import is_statement
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.scopes import variable
-from codemods.site import CannotRewrite, Change, Report, Site
+from codemods.site import CannotRewrite, Change, Report, Site, is_constant
 from codemods.values import is_none
 
 rule = define(
@@ -209,8 +209,9 @@ def _ends(site: Site, values: list[ast.expr]) -> bool:
         if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
             continue
         close = next((k.value for k in value.keywords if k.arg == "finish_on_close"), None)
-        if value.func.attr == "activate":
-            close = close or (value.args[1] if len(value.args) > 1 else None)
+        second = value.args[1] if len(value.args) > 1 else None
+        if value.func.attr == "activate" or is_constant(second, bool):
+            close = close or second
         elif close is None:
             return True
         return not (isinstance(close, ast.Constant) and close.value is False)
