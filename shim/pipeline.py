@@ -126,17 +126,21 @@ def standard_exporter(where: Endpoint) -> SpanExporter:
     return kind() if where.url is None else kind(endpoint=where.url)  # type: ignore[no-any-return]
 
 
-def load_exporter() -> None:
+def load_exporter(protocol: str | None = None) -> None:
     """Imports what the exporter needs, which at the end of a short program would be too late."""
     if "otlp" in os.environ.get("OTEL_TRACES_EXPORTER", "otlp"):
         try:
-            import_module(_EXPORTERS[endpoint(None).protocol])
+            import_module(_EXPORTERS[endpoint(None, protocol=protocol).protocol])
         except ImportError as error:
             logger.error("Spans cannot be exported: %s; pip install 'jaeger2otlp[shim]'", error)
 
 
 def new_provider(
-    resource: Resource, queue: SpanQueue, sampler: Any = None, limits: SpanLimits | None = None
+    resource: Resource,
+    queue: SpanQueue,
+    sampler: Any = None,
+    limits: SpanLimits | None = None,
+    protocol: str | None = None,
 ) -> TracerProvider:
     """A provider that ends with the process, within EXIT_TIMEOUT_MILLIS."""
     provider = TracerProvider(
@@ -148,7 +152,7 @@ def new_provider(
     )
     provider.add_span_processor(queue)
     _ours.add(provider)
-    load_exporter()
+    load_exporter(protocol)
     _open.add(provider)
     return provider
 

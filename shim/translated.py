@@ -44,6 +44,7 @@ def provider_of(
         queue,
         ParentBased(sampler_of(legacy)),
         SpanLimits(max_attribute_length=int(legacy.max_tag_value_length)),
+        protocol,
     )
 
 

@@ -178,6 +178,20 @@ class TestTheEnd:
         program.send_signal(signal.SIGTERM)
         assert program.wait(10) == -signal.SIGTERM
 
+    def test_the_last_spans_of_a_migrated_program_leave(self, receiver):
+        program = (
+            "from shim import configure\n"
+            "made = configure({'sampler': {'type': 'const', 'param': 1}}, 'end', protocol='grpc')\n"
+            "made.get_tracer('app').start_span('span').end()"
+        )
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.grpc_endpoint),
+            check=True,
+            timeout=30,
+        )
+        assert [span.name for span in receiver.spans] == ["span"]
+
     def test_os_exit_ends_at_once(self, receiver):
         program = start("time.sleep(1.5); os._exit(5)", receiver)
         assert program.wait(20) == 5
