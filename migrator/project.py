@@ -372,16 +372,25 @@ def _add_importers(project: Project, told: set[str]) -> set[str]:
 def _add_strays(project: Project) -> set[str]:
     """Read the files that may use a span kept on an object of unknown class: `g.span.set_tag()`.
 
-    They need not import anything of the project's.
+    They need not import anything of the project's, but are in one of its top folders with those
+    that keep it.
     """
-    wild = {tail[2:] for facts in project.facts.values() for tail in facts if tail[:2] == ".?"}
+    keepers = {
+        name: kept
+        for name, facts in project.facts.items()
+        if (kept := {tail[2:] for tail in facts if tail[:2] == ".?"})
+    }
+    tops = {_top(project.modules[name]) for name in keepers}
+    wild = set().union(*keepers.values())
     quoted = (f"{quote}{one[1:-1]}{quote}]" for one in wild if one[0] == "[" for quote in "'\"")
     words = [one.encode() for one in (*quoted, *(one for one in wild if one[0] == "."))]
     unread = {
-        one.path: name for name, one in project.modules.items() if name not in project.sources
+        one.path: name
+        for name, one in project.modules.items()
+        if name not in project.sources and ("" in tops or _top(one) in tops)
     }
     found = search(
-        unread if words else (),
+        unread,
         lambda source: (
             any(use in source for use in _STRAY) and any(word in source for word in words)
         ),
@@ -390,6 +399,10 @@ def _add_strays(project: Project) -> set[str]:
     added = {unread[path] for path in found.sources}
     project.strays |= added
     return added
+
+
+def _top(module: Module) -> str:
+    return module.folder.partition(".")[0]
 
 
 _STRAY = (b".set_tag(", b"child_of=")  # the others are needles
