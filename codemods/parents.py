@@ -8,7 +8,7 @@ import re
 from codemods.edits import Part
 from codemods.kinds import MIXTURES
 from codemods.site import CannotRewrite, Change, File, tight
-from codemods.values import may_be_none
+from codemods.values import is_none, may_be_none
 
 PARENTS = frozenset({"span", "scope", "span_context"})
 
@@ -32,7 +32,7 @@ def parent_context(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
         other = parent_context(change, node.orelse) or ("None",)
         return (*chosen, " if ", node.test, " else ", *other)
     if isinstance(node, ast.BoolOp):
-        raise CannotRewrite("the parent is chosen with `and`/`or`")
+        return _chosen_parent(change, node)
     kind = file.kind(node)
     if kind in PARENTS and is_partly_unknown(file, node):
         return _any_parent(change, node)
@@ -41,6 +41,29 @@ def parent_context(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
     if kind in ("span", "scope"):
         return span_parent(change, node)
     return _guessed_parent(change, node)
+
+
+def _chosen_parent(change: Change, node: ast.BoolOp) -> tuple[Part, ...] | None:
+    """Of `parent or tracer.active_span` and `span and span.context`."""
+    file = change.file
+    first, last = node.values[0], node.values[-1]
+    if is_parent_or_current(file, node):
+        return parent_context(change, first)
+    if len(node.values) == 2 and isinstance(node.op, ast.And):
+        given = last.value if isinstance(last, ast.Attribute) else last
+        if file.text(given) == file.text(first) and file.kind(first) in ("span", "scope"):
+            trace = change.use("opentelemetry", "trace")
+            return (f"{trace}.set_span_in_context(", given, ") if ", first, " else None")
+    raise CannotRewrite("the parent is chosen with `and`/`or`")
+
+
+def is_parent_or_current(file: File, node: ast.AST) -> bool:
+    """Whether it is `child_of=parent or tracer.active_span`: the current one is it anyway."""
+    if not (isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or) and len(node.values) == 2):
+        return False
+    around = file.parents[node]
+    given = isinstance(around, ast.Call) or getattr(around, "arg", "") == "child_of"
+    return given and (file.detail(node.values[1]) == "active" or is_none(node.values[1]))
 
 
 def is_partly_unknown(file: File, node: ast.expr) -> bool:

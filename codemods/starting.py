@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from codemods.edits import Part
 from codemods.emit import Argument, argument_of, in_order, remove_item, rewrite_arguments
-from codemods.kinds import MIXTURES
 from codemods.names import KINDS
-from codemods.parents import parent_context, span_context_of
+from codemods.parents import parent_context
+from codemods.references import references
 from codemods.site import CannotRewrite, Change, File, Site, is_constant
 from codemods.values import attribute_value, is_none, literal_key, nanoseconds
 
@@ -148,7 +148,13 @@ def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new:
         context = parent_context(change, child_of)
         new[argument] = ("context=", *context) if context else None
     if "references" in arguments:
-        _references(change, call, arguments, new, has_parent=context is not None)
+        node = arguments["references"]
+        new[argument_of(call, node)] = references(
+            change,
+            node,
+            has_parent=context is not None,
+            ignores_active=_ignores_active(arguments),
+        )
         context = context or ("references",)
     if (ignore := arguments.get("ignore_active_span")) is not None:
         argument = argument_of(call, ignore)
@@ -165,72 +171,6 @@ def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new:
 def _ignores_active(arguments: dict[str, ast.expr]) -> bool:
     ignore = arguments.get("ignore_active_span")
     return isinstance(ignore, ast.Constant) and ignore.value is True
-
-
-def _references(
-    change: Change,
-    call: ast.Call,
-    arguments: dict[str, ast.expr],
-    new: Arguments,
-    *,
-    has_parent: bool,
-) -> None:
-    node = arguments["references"]
-    argument = argument_of(call, node)
-    if is_none(node):
-        new[argument] = None
-        return
-    elements = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
-    found = [_reference(change.file, element) for element in elements]
-    parts: list[Part] = []
-    links: list[tuple[Part, ...]] = []
-    for index, (relation, target) in enumerate(found):
-        if index == 0 and not has_parent:
-            context = parent_context(change, target)
-            parts.extend(("context=", *(context or ("None",))))
-            if relation == "child_of":
-                continue
-            is_certain = change.file.detail(target) == "extracted" or _ignores_active(arguments)
-            if not is_certain and not change.unsafe:
-                change.unsafe = "no span is active here (an active one would be the parent)"
-        links.append(_link(change, relation, target))
-    if links:
-        parts.append(", links=[" if parts else "links=[")
-        for index, link in enumerate(links):
-            parts.extend((", " if index else "", *link))
-        parts.append("]")
-    new[argument] = tuple(parts) or None
-
-
-def _reference(file: File, node: ast.expr) -> tuple[str, ast.expr]:
-    """The relation and the referenced context of `child_of(x)`, `follows_from(x)`, `Reference`."""
-    if isinstance(node, ast.Call):
-        symbol = file.symbol(node.func)
-        values = [*node.args, *(keyword.value for keyword in node.keywords)]
-        if symbol in ("opentracing.child_of", "opentracing.follows_from") and len(values) == 1:
-            return symbol.rpartition(".")[2], values[0]
-        if symbol == "opentracing.Reference" and len(values) == 2:
-            kind = file.symbol(values[0]).rpartition(".")[2].lower()
-            if kind in ("child_of", "follows_from"):
-                return kind, values[1]
-    raise CannotRewrite("its references are not written out as child_of(...) or follows_from(...)")
-
-
-def _link(change: Change, relation: str, target: ast.expr) -> tuple[Part, ...]:
-    trace = change.use("opentelemetry", "trace")
-    tail = ")" if relation == "follows_from" else f', {{"opentracing.ref_type": "{relation}"}})'
-    file = change.file
-    kind, detail = file.kind(target), file.detail(target)
-    if isinstance(target, ast.Attribute) and file.kind(target.value) == "span":
-        return (f"{trace}.Link(", target, tail)
-    if kind in ("span", "scope"):
-        return (f"{trace}.Link(", target, ".get_span_context()", tail)
-    if kind == "span_context" and detail == "of span":
-        return (f"{trace}.Link(", target, tail)
-    known = kind == "span_context" and detail in ("extracted", *MIXTURES)
-    if not known and not change.unsafe:
-        change.unsafe = f"`{file.text(target)}` is a span's context or what `extract` returned"
-    return (f"{trace}.Link(", *span_context_of(change, target), tail)
 
 
 # Tags.

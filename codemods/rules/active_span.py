@@ -6,6 +6,7 @@ import ast
 
 from codemods.edits import Part
 from codemods.model import Safety
+from codemods.parents import is_parent_or_current
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, File, Site, tight
 from codemods.sites import is_instance_test, is_returned
@@ -95,7 +96,7 @@ def tested(site: Site) -> Change:
             text = ("(", *text, ")")
         return change.replace(parent, *text)
     if isinstance(parent, ast.BoolOp) and not _is_condition(site, parent):
-        if parent.values[-1] is node:
+        if parent.values[-1] is node or is_parent_or_current(file, parent):
             return change.replace(node, node)
         if isinstance(parent.op, ast.Or):
             raise CannotRewrite("`or` gives the other value only if there is no span at all")

@@ -7,7 +7,7 @@ import ast
 from codemods.edits import Part
 from codemods.kinds import MIXTURES
 from codemods.model import Safety
-from codemods.parents import is_partly_unknown
+from codemods.parents import is_parent_or_current, is_partly_unknown
 from codemods.registry import define
 from codemods.rules.inject import check_format
 from codemods.rules.propagation_errors import NAMES
@@ -149,6 +149,8 @@ def tested(site: Site) -> Change:
     if isinstance(parent, ast.Compare):
         absent = isinstance(parent.ops[0], ast.Is | ast.Eq)
         return change.replace(parent, "not " if absent else "", *found)
+    if is_parent_or_current(file, parent):
+        return change.replace(node, node)
     if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):
         raise CannotRewrite("`or` gives the other value only if nothing was extracted")
     return change.replace(parent if is_instance_test(parent) else node, *found)

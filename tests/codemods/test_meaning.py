@@ -367,6 +367,37 @@ PROGRAMS = {
         run()
         tracer.start_span("after").finish()
         """,
+    "references that are chosen, or built before": """\
+        def consume(name, headers, on):
+            found = tracer.extract(Format.TEXT_MAP, headers)
+            chosen = [follows_from(found)] if found else None
+            tracer.start_span(name + "1", references=chosen).finish()
+            tracer.start_span(name + "2", references=[child_of(found)] if on else []).finish()
+            built = []
+            if found is not None:
+                built.append(follows_from(found))
+            tracer.start_span(name + "3", references=built).finish()
+        with tracer.start_active_span("outer") as scope:
+            headers = {}
+            tracer.inject(scope.span, Format.TEXT_MAP, headers)
+            consume("none", {}, True)
+        consume("found", headers, True)
+        consume("off", headers, False)
+        """,
+    "a parent, or the span that is active": """\
+        def begin(name, above=None, headers={}):
+            active = tracer.active_span
+            found = tracer.extract(Format.TEXT_MAP, headers)
+            tracer.start_span(name + "1", child_of=above or tracer.active_span).finish()
+            tracer.start_span(name + "2", child_of=active and active.context).finish()
+            tracer.start_span(name + "3", child_of=found or tracer.active_span).finish()
+        first = tracer.start_span("first")
+        begin("alone")
+        with tracer.start_active_span("outer"):
+            begin("within")
+            begin("given", first)
+        first.finish()
+        """,
 }
 
 
