@@ -32,11 +32,7 @@ def split(change: Change, site: Site) -> None:
     elif isinstance(statement, ast.Return) and statement.value is call:
         root = (_root(site, links),)
         _returned(change, site, statement, root)
-    elif not links and (
-        isinstance(parent, ast.Lambda)
-        or site.member not in SETTERS
-        or (isinstance(statement, ast.Expr) and _is_dropped(site, call))
-    ):
+    elif not links and (site.member not in SETTERS or _is_dropped(site, call)):
         return
     else:
         raise CannotRewrite("the result of the call is used, and OpenTelemetry's gives None")
@@ -51,9 +47,12 @@ def split(change: Change, site: Site) -> None:
 
 
 def _is_dropped(site: Site, call: ast.Call) -> bool:
-    """Whether only the call's doing is wanted: `span and span.set_tag(...)`, for each in a list."""
+    """Whether only the call's doing is wanted: `span and span.set_tag(...)`, for each in a list.
+
+    What a lambda gives is taken for that too.
+    """
     node: ast.AST = call
-    while not isinstance(parent := site.file.parents[node], ast.Expr):
+    while not isinstance(parent := site.file.parents[node], ast.Expr | ast.Lambda):
         match parent:
             case ast.BoolOp(values=values) if values[-1] is node:
                 pass

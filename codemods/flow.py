@@ -19,6 +19,7 @@ from typing import Any
 from codemods import legacy
 from codemods.index import Index
 from codemods.kinds import (
+    ACTIVE_OR_NONE,
     FOREIGN,
     HANDED_OUT,
     INSTANCES,
@@ -500,7 +501,7 @@ class Flow(Knowledge):
 
     def _returns(self, node: FunctionNode, scope: Scope, value: Fact) -> None:
         if value.detail == "active":  # it is rewritten to give None where no span is active
-            value = Fact(value.kind, "", value.made)
+            value = Fact(value.kind, ACTIVE_OR_NONE if value.kind == "scope" else "", value.made)
         if node.name == "__getattr__":  # `return getattr(self._tracer, name)`: it stands for it
             value = self.kinds.get(_attribute_of(node), UNKNOWN)
         if _is_property(node):
@@ -604,6 +605,13 @@ class Flow(Knowledge):
                 self.learn(f"{owner.qualified}.{container.id}", value)
                 return
         self._bind(container, value, scope)
+
+    def _added(self, node: ast.AugAssign, scope: Scope) -> None:
+        """`spans += [span]`."""
+        self.expression(node.target, scope)
+        value = self.expression(node.value, scope)
+        if value.kind.startswith("[]"):
+            self._fill(node.target, value, scope)
 
     # Expressions.
 
@@ -888,8 +896,10 @@ class Flow(Knowledge):
         elif node.func.attr in _FILLING_AT and len(args) == 2:
             value = args[1]
         filled = held(value) if value.kind in INSTANCES or value.kind == "tuple" else UNKNOWN
-        if node.func.attr in _FILLING_ALL and len(args) == 1 and args[0].kind.startswith("[]"):
-            filled = args[0]
+        if node.func.attr in _FILLING_ALL:
+            named = [self.kinds.get(one.value, UNKNOWN) for one in node.keywords]
+            filled = args[0] if args else container_of(named)
+            filled = filled if filled.kind.startswith("[]") else UNKNOWN
         if filled != UNKNOWN and isinstance(node.func.value, ast.Name | ast.Attribute):
             self._fill(node.func.value, filled, scope)
 
@@ -1036,7 +1046,11 @@ class Flow(Knowledge):
     def _lambda(self, node: ast.Lambda, scope: Scope) -> Fact:
         self._defaults(node.args, scope)
         self._pending.append((node, scope))
-        return UNKNOWN
+        inner = Scope(scope.qualified, node, scope, owner=scope.owner)
+        named = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        inner.values = {one.arg: UNKNOWN for one in named}
+        given = self.expression(node.body, inner)
+        return Fact("callable", given.kind, given.made) if given.kind in INSTANCES else UNKNOWN
 
 
 def absolute(module: str, level: int, package: str) -> str:
@@ -1135,6 +1149,7 @@ _FILLING_AT = frozenset({"insert", "setdefault"})
 _FILLING_ALL = frozenset({"extend", "update"})
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 _STATEMENTS: dict[type[ast.stmt], Callable[[Flow, Any, Scope], None]] = {
+    ast.AugAssign: Flow._added,
     ast.If: Flow._if,
     ast.For: Flow._loop,
     ast.AsyncFor: Flow._loop,

@@ -16,6 +16,7 @@ INSTANCES = frozenset(
 ) - {"", "[]span"}
 
 HANDED_OUT = "handed out"  # the detail of a MockTracer that a function returns where it makes it
+ACTIVE_OR_NONE = "active or None"  # the active scope, as a function gives it
 HOLDERS = ("manager", "tuple", "callable")  # what gives an instance: entered, indexed, called
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from codemods.kinds import ACTIVE_OR_NONE
 from codemods.site import File, FunctionNode
 from codemods.sites import is_tested
 from codemods.values import is_none
@@ -399,7 +400,7 @@ def is_unentered(file: File, node: ast.expr) -> bool:
         call.func not in file.flow.members
         and not is_stacked(call)
         and file.kind(call) == "scope"
-        and file.detail(call) != "active"
+        and file.detail(call) not in ("active", ACTIVE_OR_NONE)
         for value in (group.values if group is not None else [node])
         if not isinstance(file.parents[value], ast.withitem)
         for call in _calls(value)

@@ -41,6 +41,26 @@ PROGRAMS = {
         "    for one in sorted(spans, key=lambda s: s.context.span_id):\n        one.finish()\n",
         "for one in sorted(spans, key=lambda s: s.get_span_context().span_id):\n        one.end()",
     ),
+    "a list that is added to": (
+        "spans = []\nspans += [opentracing.tracer.start_span('a')]\n"
+        "for one in spans:\n    one.finish()\n",
+        "one.end()",
+    ),
+    "a dict that is updated": (
+        "spans = {}\nspans.update(a=opentracing.tracer.start_span('a'))\n"
+        "for one in spans.values():\n    one.finish()\n",
+        "one.end()",
+    ),
+    "what a lambda gives": (
+        "get = lambda: opentracing.tracer.active_span\n"
+        "tag = lambda key: get() and get().set_tag(key, 1)\n",
+        "tag = lambda key: get() and get().set_attribute(key, 1)",
+    ),
+    "the active scope that a function gives": (
+        "def active():\n    return opentracing.tracer.scope_manager.active\n"
+        "active().span.set_tag('k', 1)\n",
+        "active().set_attribute('k', 1)",
+    ),
     "a filter": (
         "def f(n):\n    spans = [opentracing.tracer.start_span(str(i)) for i in range(n)]\n"
         "    return list(filter(lambda s: s.set_tag('k', 1), spans))[0].finish()\n",

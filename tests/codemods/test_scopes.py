@@ -255,8 +255,8 @@ def test_whether_leaving_the_block_ends_the_span(given: str, after: str) -> None
 
 def test_a_scope_that_does_not_end_its_span_is_only_detached() -> None:
     result = run(
-        "import opentracing\n\n"
-        "def f():\n    scope = opentracing.tracer.start_active_span('a', False)\n    scope.close()\n"
+        "import opentracing\n\ndef f():\n"
+        "    scope = opentracing.tracer.start_active_span('a', False)\n    scope.close()\n"
     )
     text = result.source.decode()
     assert "context.detach(span_token)" in text
