@@ -88,13 +88,14 @@ def rewrite(
     read = parsed(source)
     text = read.source
     flow = read.flow(module=module, is_package=is_package, known=facts)
-    if not (flow.symbols or flow.members or is_candidate(source)):
+    has_scopes = any(fact.kind == "scope" for fact in flow.kinds.values())
+    if not (flow.symbols or flow.members or has_scopes or is_candidate(source)):
         return Rewrite(source, ())
     text.place_f_string_fields()
     file = File(text, flow, path=path, options=options)
     decided = [decide(site) for site in sites.find(file)]
     if not decided:
-        return Rewrite(source, ())
+        return Rewrite(source, (), stays=stays(file, decided))
     result = _apply(file, decided, elsewhere)
     _warn_of_loss(file, result, decided)
     if options.mark:

@@ -385,12 +385,24 @@ def is_left_open(file: File, returned: ast.AST) -> bool:
         return False
     maker = getattr(file.function(returned), "name", None)
     return any(
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Call)
-        and getattr(node.value.func, "attr", getattr(node.value.func, "id", "")) == maker
-        and node.value.func not in file.flow.members
-        for node in file.nodes
+        getattr(call.func, "attr", getattr(call.func, "id", "")) == maker
+        for call in _called_for_nothing(file)
     )
+
+
+def _called_for_nothing(file: File) -> Iterator[ast.Call]:
+    """The calls, not on legacy objects, that are statements."""
+    for node in file.nodes:
+        call = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(call, ast.Call) and call.func not in file.flow.members:
+            yield call
+
+
+def thrown_away(file: File) -> dict[str, int]:
+    """The makers of the scopes that a function gives and a statement throws away, and its line."""
+    flow = file.flow
+    calls = [call for call in _called_for_nothing(file) if file.kind(call) == "scope"]
+    return {maker: call.lineno for call in calls for maker in flow.kinds[call].made}
 
 
 def is_unentered(file: File, node: ast.expr) -> bool:

@@ -11,6 +11,7 @@ from codemods import origins
 from codemods.decision import Decision, is_selected
 from codemods.model import NOTHING_STAYS, Fate, Stays
 from codemods.provider import SET_ONCE, set_up_in
+from codemods.scopes import thrown_away
 from codemods.site import Change, File, Report
 
 
@@ -52,6 +53,9 @@ def stays(file: File, decided: list[Decision]) -> Stays:
             who = "" if one.fate is Fate.HELD else " (by hand)"
             where = f"line {_line(one)} of {file.flow.module}{who}"
             called |= dict.fromkeys(origins.called(one.site) - file.flow.makers.keys(), where)
+    for maker, line in thrown_away(file).items():  # it leaves the span active
+        if maker not in file.flow.makers:
+            called[maker] = f"line {line} of {file.flow.module} (by hand)"
     return Stays(_left(file, decided), called)
 
 

@@ -489,3 +489,16 @@ def test_a_mock_tracer_of_the_projects_own_is_one(tmp_path: Path) -> None:
     assert "exporter = InMemorySpanExporter()" in after
     assert "print(list(exporter.get_finished_spans()))" in after
     assert changed(analysis) == {"use"}
+
+
+def test_a_scope_that_another_file_throws_away_holds_the_function_that_gives_it(
+    tmp_path: Path,
+) -> None:
+    maker = (
+        "import opentracing\n\ndef start():\n    return opentracing.tracer.start_active_span('a')\n"
+    )
+    use = "from maker import start\n\ndef install():\n    start()\n"
+    found = analyse([str(write(tmp_path, maker=maker, use=use))], DEFAULTS)
+    assert changed(found) == set()
+    reasons = [finding.waits_for for finding in found.findings[str(tmp_path / "maker.py")]]
+    assert "line 4 of use (by hand)" in reasons
