@@ -38,6 +38,7 @@ ROOTS = {
     "ddtrace.opentracer": "ddtrace",
     "opentelemetry.exporter.jaeger": "opentelemetry-exporter-jaeger",
     "opentelemetry.ext.jaeger": "opentelemetry-ext-jaeger",
+    "opentelemetry.shim.opentracing_shim": "opentelemetry-opentracing-shim",
     # What OpenTelemetry itself renamed in the time of its Jaeger exporters.
     "opentelemetry.ext": "opentelemetry-ext",
     "opentelemetry.sdk.trace.export.BatchExportSpanProcessor": "opentelemetry-sdk",
@@ -107,6 +108,7 @@ CALLS = {
     "opentracing.global_tracer": "tracer",
     "opentracing.Tracer": "tracer",
     "opentracing.mocktracer.MockTracer": "tracer",
+    "opentelemetry.shim.opentracing_shim.create_tracer": "tracer",
     "jaeger_client.Tracer": "tracer",
     "jaeger_client.Config": "config",
     "jaeger_client.Span": "span",

@@ -191,7 +191,7 @@ def becomes_global(file: File, call: ast.Call) -> bool:
 def keeps_provider(file: File, maker: ast.AST) -> bool:
     """Whether a maker of a tracer gives it a provider of its own that is not the global one."""
     own = file.symbol(maker) == "jaeger_client.Tracer" or (
-        isinstance(maker, ast.Attribute) and maker.attr in ("new_tracer", "create_tracer")
+        not file.symbol(maker) and getattr(maker, "attr", "") in ("new_tracer", "create_tracer")
     )
     call = file.parents[maker]
     return own and not (isinstance(call, ast.Call) and becomes_global(file, call))
