@@ -19,7 +19,13 @@ from codemods.source import Span
 from codemods.waiting import stays, supported, warn
 
 # What remains without these comes to us through an import of a module that has them.
-LONG_NEEDLES = (b"opentracing", b"uber-trace-id", b"start_active_span", b".finished_spans")
+LONG_NEEDLES = (
+    b"opentracing",
+    b"OPENTRACING_TRAC",
+    b"uber-trace-id",
+    b"start_active_span",
+    b".finished_spans",
+)
 SHORT_NEEDLES = (b"jaeger", b"log_kv")
 NEEDLES = (*LONG_NEEDLES, *SHORT_NEEDLES)
 

@@ -97,6 +97,11 @@ def config(site: Site) -> Change | Report | None:
         return _at_run_time(site, call, is_global=early).depends_on(*passed_on)
     name = _new_name(site.file, target)
     _finish(change, plan)
+    if target is not None and _is_early(site.file, target):
+        change.advise(
+            "The exporter is made at import now: where the process forks after that, move these "
+            "lines to where `initialize_tracer` was called."
+        )
     if name is not None and target is not None:
         lines = provider_lines(plan, name)
         if _is_set_where_made(site.file, target):
@@ -109,6 +114,18 @@ def config(site: Site) -> Change | Report | None:
     name = free_name(site.file, call, "provider", "tracer_provider")
     change.before(statement, *provider_lines(plan, name))
     return change.replace(call, name)
+
+
+def _is_early(file: File, target: ast.expr) -> bool:
+    """Whether a module makes the configuration, and only functions its tracer."""
+    here = file.function(target)
+    makers = [
+        one
+        for one in occurrences(file, target)
+        if getattr(file.parents[one], "attr", "") == "initialize_tracer"
+    ]
+    later = [one for one in makers if file.function(one) is not here]
+    return isinstance(here, ast.Module) and makers != [] and later == makers
 
 
 def _used(file: File, name: str) -> list[ast.Name]:

@@ -435,3 +435,13 @@ def test_a_debug_header_that_is_given_up_is_said() -> None:
     w3c, both = (run(HEADERS, propagation=speaks).findings for speaks in ("w3c", "both"))
     assert any(lost in finding.message for finding in w3c)
     assert not any(lost in finding.message for finding in both)
+
+
+@pytest.mark.parametrize(("where", "is_said"), [("def start():\n    ", True), ("", False)])
+def test_an_exporter_that_is_made_before_a_fork_is_noted(where: str, is_said: bool) -> None:
+    result = run(
+        "from jaeger_client import Config\n\n"
+        "config = Config({'sampler': {'type': 'const', 'param': 1}}, service_name='worker')\n"
+        f"{where}config.initialize_tracer()\n"
+    )
+    assert any("forks" in finding.advice for finding in result.findings) == is_said

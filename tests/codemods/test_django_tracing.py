@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.codemods.helpers import check, check_noop
+from codemods import is_candidate
+from tests.codemods.helpers import check, check_noop, left, run
 
 MIDDLEWARE = '"django_opentracing.OpenTracingMiddleware"'
 
@@ -103,3 +104,12 @@ def test_the_call_that_makes_the_tracer_is_kept() -> None:
         "init_tracer('shop')\n",
         unsafe=True,
     )
+
+
+def test_a_file_that_only_asks_the_settings_is_looked_at() -> None:
+    result = run(
+        "from django.conf import settings\n\n\ndef view(request):\n"
+        "    settings.OPENTRACING_TRACING.get_span(request).set_tag('size', 1)\n"
+    )
+    assert "5: django.conf.settings.OPENTRACING_TRACING" in left(result)
+    assert is_candidate(b"settings.OPENTRACING_TRACING.get_span(request)")
