@@ -174,18 +174,28 @@ def _link(file: File, table: dict[ast.AST, Variable], kept: Variable) -> None:
 
 
 def _asked(file: File, kept: Variable) -> list[ast.expr]:
-    """`getattr(request, "scope", None)`"""
+    """`getattr(request, "scope", None)`, `g.pop("scope", None)`, `g.get("scope")`."""
     first = kept.uses[0]
     assert isinstance(first, ast.Attribute)
     assert isinstance(first.value, ast.Name)
     return [
         node
         for node in file.nodes
-        if isinstance(node, ast.Call)
-        and getattr(node.func, "id", "") == "getattr"
-        and [getattr(arg, "id", getattr(arg, "value", None)) for arg in node.args[:2]]
-        == [first.value.id, first.attr]
+        if isinstance(node, ast.Call) and _asks(node) == (first.value.id, first.attr)
     ]
+
+
+def _asks(call: ast.Call) -> tuple[str, object] | None:
+    """Of which name a call asks for which attribute."""
+    match call:
+        case ast.Call(func=ast.Name(id="getattr"), args=[ast.Name(id=of), ast.Constant(value), *_]):
+            return of, value
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id=of), attr="get" | "pop"),
+            args=[ast.Constant(value), *_],
+        ):
+            return of, value
+    return None
 
 
 def _read_into(file: File, read: ast.expr) -> ast.Name | None:

@@ -261,3 +261,19 @@ def test_a_scope_that_does_not_end_its_span_is_only_detached() -> None:
     text = result.source.decode()
     assert "context.detach(span_token)" in text
     assert "span.end()" not in text
+
+
+@pytest.mark.parametrize("read", ["getattr(g, 'scope', None)", "g.pop('scope', None)", "g.scope"])
+def test_a_scope_kept_on_an_object_is_closed_where_it_is_read(read: str) -> None:
+    result = run(
+        "import opentracing\nfrom flask import g\n\n\ndef before():\n"
+        "    g.scope = opentracing.tracer.start_active_span('a')\n\n\ndef after():\n"
+        f"    scope = {read}\n    if scope is not None:\n"
+        "        scope.span.set_tag('k', 1)\n        scope.close()\n"
+    )
+    text = result.source.decode()
+    assert "    g.scope_token = context.attach(trace.set_span_in_context(g.scope))\n" in text
+    assert text.endswith(
+        "        scope.set_attribute('k', 1)\n        context.detach(g.scope_token)\n"
+        "        scope.end()\n"
+    )
