@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from codemods.kinds import ACTIVE_OR_NONE
 from codemods.site import File, FunctionNode
@@ -17,6 +18,10 @@ from codemods.sites import is_tested
 from codemods.values import is_none
 
 STARTS = frozenset({"start_active_span"})
+
+
+# Where a file closes the active scope without having kept it.
+TOKEN_ON_SPAN = "the token is kept on the span, for where the active scope is closed"
 
 
 @dataclass(slots=True)
@@ -308,7 +313,7 @@ def _opened_by_hand(file: File, group: Variable) -> bool:
     )
 
 
-def _opens(value: ast.expr) -> bool:
+def _opens(value: ast.AST) -> TypeGuard[ast.Call]:
     return (
         isinstance(value, ast.Call)
         and isinstance(value.func, ast.Attribute)
@@ -329,6 +334,43 @@ def is_closed(file: File, group: Variable) -> bool:
         and parent.attr in ("close", "__exit__")
         for use in (*group.uses, *group.elsewhere)
     )
+
+
+def is_active(file: File, owner: ast.expr) -> bool:
+    """Whether an expression is the scope that is active, or a name that was bound to just that."""
+    group = variable(file, owner)
+    values = group.values if group is not None and group.values else [owner]
+    return all(file.kind(one) == "scope" and file.detail(one) == "active" for one in values)
+
+
+def closes_active(file: File) -> bool:
+    """Whether the file closes what is active: `tracer.scope_manager.active.close()`."""
+    if "closes active" not in file.memo:
+        file.memo["closes active"] = any(
+            isinstance(node, ast.Attribute)
+            and node.attr in ("close", "__exit__")
+            and file.kind(node.value) == "scope"
+            and is_active(file, node.value)
+            for node in file.flow.members
+        )
+    return bool(file.memo["closes active"])
+
+
+def lost(file: File) -> list[ast.Call]:
+    """The scopes that are opened and not kept; they can only be closed as the active one."""
+    return [node for node in file.nodes if _opens(node) and _is_lost(file, node)]
+
+
+def _is_lost(file: File, opened: ast.expr) -> bool:
+    match file.parents[opened]:
+        case ast.Expr():
+            return True
+        case ast.Attribute(attr="span") as span:
+            return isinstance(file.parents[span], ast.Assign)
+        case ast.Assign(targets=[target]):
+            group = variable(file, target)
+            return group is not None and group.is_manual and not is_closed(file, group)
+    return False
 
 
 def _passed_on(file: File, nodes: list[ast.expr]) -> bool:

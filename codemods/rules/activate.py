@@ -7,8 +7,9 @@ import ast
 from codemods.edits import Part
 from codemods.emit import is_statement
 from codemods.model import Safety
+from codemods.provider import free_name
 from codemods.registry import define
-from codemods.scopes import variable
+from codemods.scopes import TOKEN_ON_SPAN, Variable, closes_active, is_active, lost, variable
 from codemods.site import CannotRewrite, Change, Report, Site, is_constant
 from codemods.values import is_none
 
@@ -79,9 +80,11 @@ def activate(site: Site) -> Change:
     if isinstance(parent, ast.Assign) and len(parent.targets) == 1:
         return _token(site, change, call, span, parent)
     if isinstance(parent, ast.Expr):
-        text = _attach(change, span)
         change.message = "made current without an end, as before"
-        return change.replace(call, *text)
+        if closes_active(site.file):
+            change.message = TOKEN_ON_SPAN
+            return change.replace(call, _named(span), ".scope_token = ", *_attach(change, span))
+        return change.replace(call, *_attach(change, span))
     raise CannotRewrite("the scope is kept where its closing cannot be followed")
 
 
@@ -167,6 +170,8 @@ def close(site: Site) -> Change | Report:
         raise CannotRewrite("its result is used")
     change = site.change("detaches the context and ends the span")
     found = variable(file, owner)
+    if is_active(file, owner):
+        return _close_active(site, change, statement, found)
     if found is None or not found.values:
         return _ELSEWHERE
     if not found.token:
@@ -181,6 +186,30 @@ def close(site: Site) -> Change | Report:
     for value in found.values:
         if isinstance(value, ast.Call):
             change.depends_on(value)
+    return change.replace_statement(statement, *lines)
+
+
+def _close_active(
+    site: Site, change: Change, statement: ast.stmt, found: Variable | None
+) -> Change | Report:
+    """`tracer.scope_manager.active.close()`: the token is on the span, if the file opened it."""
+    file = site.file
+    opened = lost(file)
+    if not opened:
+        return _ELSEWHERE
+    ends = {_ends(site, [call]) for call in opened}
+    if len(ends) > 1:
+        raise CannotRewrite("some of the scopes that are opened here end their span, others do not")
+    trace, context = change.use("opentelemetry", "trace"), change.use("opentelemetry", "context")
+    lines: list[tuple[Part, ...]] = []
+    name = found.name if found is not None and found.values else ""
+    if not name:
+        name = free_name(file, statement, "span", "current_span")
+        lines.append((f"{name} = {trace}.get_current_span()",))
+    lines.append((f"{context}.detach({name}.scope_token)",))
+    if ends == {True}:
+        lines.append(_ending(site, name))
+    change.depends_on(*opened)
     return change.replace_statement(statement, *lines)
 
 

@@ -6,8 +6,11 @@ import ast
 
 from codemods.emit import rename_member
 from codemods.model import Safety
+from codemods.provider import free_name
 from codemods.registry import define
 from codemods.scopes import (
+    TOKEN_ON_SPAN,
+    closes_active,
     entries,
     is_active_before,
     is_closed,
@@ -31,7 +34,8 @@ OpenTelemetry, so `scope` is renamed and `scope.span` becomes the span. `child_o
 become `context` and `links`, `tags` become `attributes` and `kind`, seconds become nanoseconds.
 A scope that is opened and closed by hand becomes a span and a context token, also where both are
 kept on an object; one that is entered later, or returned for the caller to enter, a span and
-`trace.use_span`. One that nothing keeps stays current for good, as it did. One that is passed on to
+`trace.use_span`. One that nothing keeps stays current for good, as it did; where the file closes
+the active scope, the token is kept on the span. One that is passed on to
 where its closing cannot be followed is reported. What is no `Exception` and leaves the block, as
 `CancelledError`, `SystemExit` or a generator that is closed, made the span an error; OpenTelemetry
 leaves it as it is.
@@ -171,8 +175,7 @@ def _by_hand(
         change.message = "the span is made current by hand, as the scope did"
         token = f"{found.token} = "
         if not is_closed(file, found):
-            token, change.message = "", _LEAKED
-            change.advise(_CLOSE)
+            token = _token_of_lost(change, found.name)
         change.after(parent, f"{token}{context}.attach({held})")
         change.depends_on(*(file.parents[use] for use in found.elsewhere))
     else:
@@ -187,17 +190,32 @@ def _by_hand(
     return change
 
 
+def _token_of_lost(change: Change, span: str) -> str:
+    """What keeps the token of a scope that is not kept: its span, if the file closes the active."""
+    if closes_active(change.file):
+        change.message = TOKEN_ON_SPAN
+        return f"{span}.scope_token = "
+    change.message = _LEAKED
+    change.advise(_CLOSE)
+    return ""
+
+
 def _thrown_away(site: Site, change: Change, call: ast.Call) -> Change:
-    """`tracer.start_active_span(...)` for a statement: the scope is never closed."""
+    """`tracer.start_active_span(...)` for a statement: nothing keeps the scope."""
     assert isinstance(site.node, ast.Attribute)
     rename_member(change, site.node, "start_span")
     rewrite_start(site, change)
     trace, context = change.use("opentelemetry", "trace"), change.use("opentelemetry", "context")
     start, end = site.file.span(call)
+    if closes_active(site.file):
+        name = free_name(site.file, call, "span", "current_span")
+        token = _token_of_lost(change, name)
+        change.replace(Span(start, start), f"{name} = ")
+        line = f"{token}{context}.attach({trace}.set_span_in_context({name}))"
+        return change.after(site.statement, line)
+    _token_of_lost(change, "")
     change.replace(Span(start, start), f"{context}.attach({trace}.set_span_in_context(")
-    change.replace(Span(end, end), "))")
-    change.message = _LEAKED
-    return change.advise(_CLOSE)
+    return change.replace(Span(end, end), "))")
 
 
 def _leaked(site: Site, change: Change, call: ast.Call, parent: ast.Attribute) -> Change:
@@ -217,6 +235,5 @@ def _leaked(site: Site, change: Change, call: ast.Call, parent: ast.Attribute) -
     change.replace(Span(file.span(call).end, end))
     trace, context = change.use("opentelemetry", "trace"), change.use("opentelemetry", "context")
     name = file.text(statement.targets[0])
-    change.after(statement, f"{context}.attach({trace}.set_span_in_context({name}))")
-    change.message = _LEAKED
-    return change.advise(_CLOSE)
+    token = _token_of_lost(change, name)
+    return change.after(statement, f"{token}{context}.attach({trace}.set_span_in_context({name}))")

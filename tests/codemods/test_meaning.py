@@ -384,6 +384,25 @@ PROGRAMS = {
         consume("found", headers, True)
         consume("off", headers, False)
         """,
+    "what is active is closed elsewhere": """\
+        def before(name):
+            span = tracer.start_span(name)
+            tracer.scope_manager.activate(span, True)
+        def begin(name):
+            tracer.start_active_span(name)
+        def after(status):
+            scope = tracer.scope_manager.active
+            if scope is not None:
+                scope.span.set_tag("status", status)
+                scope.close()
+        before("first")
+        begin("inner")
+        tracer.scope_manager.active.close()
+        tracer.start_span("sibling").finish()
+        after(200)
+        after(404)
+        tracer.start_span("alone").finish()
+        """,
     "a parent, or the span that is active": """\
         def begin(name, above=None, headers={}):
             active = tracer.active_span
