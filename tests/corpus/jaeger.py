@@ -1,6 +1,6 @@
 """Public programs before and after migration, as a real Jaeger's query API shows them.
 
-    python -m tests.corpus.jaeger CHECKOUTS [--only NAME] [--python PATH]
+    python -m tests.corpus.jaeger CHECKOUTS [--only NAME] [--unsafe] [--python PATH]
 
 CHECKOUTS is a folder of `owner__name` folders. Both sides run with one interpreter, this one or
 that at PATH; each gets a Jaeger of its own: the legacy one sends to its UDP port, the migrated one
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,7 +147,7 @@ def with_ports(text: str, ports: list[int]) -> str:
     return re.sub("|".join(PORTS), lambda found: str(ports[PORTS[found[0]]]), text)
 
 
-def migrate(folder: Path) -> None:
+def migrate(folder: Path, *options: str) -> None:
     done = subprocess.run(
         [
             sys.executable,
@@ -157,6 +157,7 @@ def migrate(folder: Path) -> None:
             "--write",
             "--allow-no-vcs",
             "--endpoint-from-env",
+            *options,
             str(folder),
         ],
         capture_output=True,
@@ -331,6 +332,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkouts", type=Path)
     parser.add_argument("--only", default="", help="only programs with this in their name")
+    parser.add_argument(
+        "--unsafe", action="append_const", const="--unsafe", default=[], help="migrates so"
+    )
     parser.add_argument("--python", default=sys.executable, help="runs the programs")
     chosen = parser.parse_args()
     clients: Counter[str] = Counter()
@@ -338,7 +342,7 @@ def main() -> None:
     for program in PROGRAMS:
         if chosen.only in program.label:
             try:
-                clients += row(program, chosen.checkouts, chosen.python)
+                clients += row(program, chosen.checkouts, chosen.python, chosen.unsafe)
             except RuntimeError as error:  # the next ones may run
                 print(f"| {program.label} | | {error} |", flush=True)
     print("\nWritten by the clients, not by the programs, on so many spans:")
@@ -346,7 +350,7 @@ def main() -> None:
         print(f"{count:4} {item}")
 
 
-def row(program: Program, checkouts: Path, python: str) -> Counter[str]:
+def row(program: Program, checkouts: Path, python: str, options: Sequence[str]) -> Counter[str]:
     """Prints one program's line of the table; returns what the clients wrote."""
     ports = free_ports(3)
     with tempfile.TemporaryDirectory() as temporary:
@@ -355,7 +359,7 @@ def row(program: Program, checkouts: Path, python: str) -> Counter[str]:
             folder = Path(temporary) / side
             prepare(program, checkouts, folder, ports)
             if side == "after":
-                migrate(folder)
+                migrate(folder, *options)
             try:
                 spans, said = run(program, folder, ports, python)
             except (OSError, RuntimeError) as error:
