@@ -79,14 +79,26 @@ def _subscript(site: Site, node: ast.AST) -> ast.Subscript | None:
 def tags(site: Site) -> Change:
     change = _change(site, "the span's attributes")
     assert site.owner is not None
-    item = _subscript(site, site.node)
-    key = literal_key(site.file, item.slice) if item is not None else ""
+    item, key = _item(site)
     if item is not None and key == "error":
         status = change.use("opentelemetry.trace", "StatusCode")
         return change.replace(item, "(", site.owner, f".status.status_code is {status}.ERROR)")
     if item is not None and key == "span.kind":
         return change.replace(item, site.owner, ".kind.name.lower()")
+    if not key:
+        change.advise("The kind and an error are no attributes: ask its `kind` and its `status`.")
     return change.replace(site.node, site.owner, ".attributes")
+
+
+def _item(site: Site) -> tuple[ast.expr | None, str]:
+    """What asks for one tag, `tags[key]` or `tags.get(key)`, and the key as far as it is known."""
+    item = _subscript(site, site.node)
+    if item is not None:
+        return item, literal_key(site.file, item.slice)
+    match site.file.parents.get(site.parent):
+        case ast.Call(func=ast.Attribute(attr="get") as get, args=[key, *_]) as call:
+            return (call, literal_key(site.file, key)) if get is site.parent else (None, "")
+    return None, ""
 
 
 @rule.member("span", "logs")

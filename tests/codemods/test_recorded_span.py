@@ -100,3 +100,16 @@ def test_times_are_put_into_seconds_once() -> None:
     once = run(source, unsafe=True).source.decode()
     assert "print((span.end_time / 1e9) - (span.start_time / 1e9))" in once
     assert run(once, unsafe=True).source.decode() == once
+
+
+def test_a_tag_that_is_asked_for_with_get_is_found_where_it_is_now() -> None:
+    body = """\
+print(span.tags.get("error"), span.tags.get("span.kind"), span.tags.get("size"))
+print(span.tags.get(key))
+"""
+    result = run(HEAD + body)
+    assert result.source.decode().endswith(
+        "print((span.status.status_code is StatusCode.ERROR), span.kind.name.lower(), "
+        'span.attributes.get("size"))\nprint(span.attributes.get(key))\n'
+    )
+    assert [f.line for f in result.findings if "its `kind`" in f.advice] == [HEAD.count("\n") + 2]
