@@ -41,10 +41,34 @@ ROOTS = {
     "opentelemetry.shim.opentracing_shim": "opentelemetry-opentracing-shim",
     # What OpenTelemetry itself renamed in the time of its Jaeger exporters.
     "opentelemetry.ext": "opentelemetry-ext",
-    "opentelemetry.sdk.trace.export.BatchExportSpanProcessor": "opentelemetry-sdk",
-    "opentelemetry.sdk.trace.export.SimpleExportSpanProcessor": "opentelemetry-sdk",
-    "opentelemetry.trace.set_preferred_tracer_implementation": "opentelemetry-api",
-    "opentelemetry.trace.tracer_source": "opentelemetry-api",
+    **dict.fromkeys(
+        (
+            "opentelemetry.sdk.trace.export.BatchExportSpanProcessor",
+            "opentelemetry.sdk.trace.export.SimpleExportSpanProcessor",
+            "opentelemetry.sdk.trace.TracerSource",
+            "opentelemetry.sdk.trace.tracer",
+        ),
+        "opentelemetry-sdk",
+    ),
+    **dict.fromkeys(
+        (
+            "opentelemetry.trace.set_preferred_tracer_implementation",
+            "opentelemetry.trace.set_preferred_tracer_source_implementation",
+            "opentelemetry.trace.set_preferred_tracer_provider_implementation",
+            "opentelemetry.trace.tracer",
+            "opentelemetry.trace.tracer_source",
+            "opentelemetry.trace.tracer_provider",
+            "opentelemetry.trace.DefaultSpan",
+            "opentelemetry.trace.status.StatusCanonicalCode",
+            "opentelemetry.propagators.inject",
+            "opentelemetry.propagators.extract",
+            "opentelemetry.propagators.set_global_httptextformat",
+            "opentelemetry.propagators.set_global_textmap",
+        ),
+        "opentelemetry-api",
+    ),
+    "opentelemetry.exporter.otlp.trace_exporter": "opentelemetry-exporter-otlp",
+    "opentelemetry.exporter.zipkin.ZipkinSpanExporter": "opentelemetry-exporter-zipkin",
     **{
         f"opentelemetry.sdk.environment_variables.OTEL_EXPORTER_JAEGER_{name}": "opentelemetry-sdk"
         for name in (

@@ -18,6 +18,15 @@ from codemods.site import Change, File, Report, tight
 from codemods.source import Span
 from codemods.values import is_none, may_be_none
 
+# Exporters of OpenTelemetry's beta, which named the service themselves.
+BETA_EXPORTERS = ("opentelemetry.exporter.jaeger.JaegerSpanExporter",
+                  "opentelemetry.ext.jaeger.JaegerSpanExporter")  # fmt: skip
+# Its functions that took a function which makes the tracer or the provider.
+CHOOSERS = tuple(
+    f"opentelemetry.trace.set_preferred_tracer{what}_implementation"
+    for what in ("", "_source", "_provider")
+)
+
 SET_ONCE = Report(
     "the global tracer of a process can be set only once in OpenTelemetry",
     "Set one provider with an InMemorySpanExporter for the whole test run, in conftest.py, "
@@ -176,6 +185,28 @@ def _propagator_lines(plan: Plan) -> list[Line]:
         renamed += (", " if renamed else "", f"{key}=", header)
     head = f"{setter}(\n    {composite}(\n        [{w3c}(), {baggage}(), {uber}("
     return [(head, *renamed, ")]\n    )\n)")]
+
+
+def services_named(file: File) -> dict[ast.Call, ast.expr]:
+    """What the beta's exporters call the service, by their calls in the order of the text."""
+    named: dict[ast.Call, ast.expr] = {}
+    for node in file.nodes:
+        if isinstance(node, ast.Call) and file.symbol(node.func) in BETA_EXPORTERS:
+            given = [one.value for one in node.keywords if one.arg == "service_name"]
+            for service in (*node.args[:1], *given):
+                named[node] = service
+    return dict(sorted(named.items(), key=lambda item: position(item[0])))
+
+
+def service_resource(change: Change, service: ast.expr) -> Line:
+    """`resource=Resource.create({"service.name": ...})`."""
+    resource = change.use(RESOURCES, "Resource")
+    return (f'resource={resource}.create({{"service.name": ', *tight(change.file, service), "})")
+
+
+def position(node: ast.AST) -> tuple[int, int]:
+    """Line and column where a node begins."""
+    return (node.lineno, node.col_offset)  # type: ignore[attr-defined]
 
 
 def becomes_global(file: File, call: ast.Call) -> bool:

@@ -8,10 +8,19 @@ import re
 from codemods.edits import Part
 from codemods.emit import rewrite_arguments
 from codemods.model import Safety
-from codemods.provider import exporter_call, port_note, url
+from codemods.provider import (
+    BETA_EXPORTERS,
+    CHOOSERS,
+    exporter_call,
+    port_note,
+    position,
+    service_resource,
+    services_named,
+    url,
+)
 from codemods.registry import define
-from codemods.setup import EXPORTERS, RESOURCES
-from codemods.site import CannotRewrite, Change, File, Report, Site, tight
+from codemods.setup import EXPORTERS
+from codemods.site import CannotRewrite, Change, File, Report, Site
 from codemods.values import is_none
 
 rule = define(
@@ -55,14 +64,12 @@ trace.set_tracer_provider(provider)
     ),
 )
 
-OLD = ("opentelemetry.exporter.jaeger.JaegerSpanExporter",
-       "opentelemetry.ext.jaeger.JaegerSpanExporter")  # fmt: skip
 THRIFT = "opentelemetry.exporter.jaeger.thrift.JaegerExporter"
 GRPC = "opentelemetry.exporter.jaeger.proto.grpc.JaegerExporter"
 
 # The parameters of each in the order of their position.
 PARAMETERS = {
-    **dict.fromkeys(OLD, ("service_name", "agent_host_name", "agent_port")),
+    **dict.fromkeys(BETA_EXPORTERS, ("service_name", "agent_host_name", "agent_port")),
     THRIFT: ("agent_host_name", "agent_port", "collector_endpoint", "username", "password",
              "max_tag_value_length", "udp_split_oversized_batches", "timeout"),
     GRPC: ("collector_endpoint", "insecure", "credentials", "max_tag_value_length", "timeout"),
@@ -85,7 +92,7 @@ _ENVIRONMENT = (
 _LIMIT = "Set OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT to what max_tag_value_length was."
 
 
-@rule.symbol(*OLD, THRIFT, GRPC)
+@rule.symbol(*BETA_EXPORTERS, THRIFT, GRPC)
 def exporter(site: Site) -> Change | Report:
     if site.call is None:
         return _reference(site)
@@ -153,7 +160,7 @@ def _collector(
     found = _host_of(file, endpoint)
     if found is None:
         port = "4317" if protocol == "grpc" else "4318"
-        change.unsafe = f"`{file.text(endpoint)}` names an OTLP endpoint (port {port}) at run time"
+        change.unsafe = f"`{file.text(endpoint)}` names an OTLP endpoint (port {port})"
         option: tuple[Part, ...] = (", insecure=", *insecure) if protocol == "grpc" else ()
         return (f"{name}(endpoint=", endpoint, *option, ")")
     scheme, host = found
@@ -250,26 +257,66 @@ def _filled(texts: list[str], values: list[ast.expr]) -> list[str | ast.expr] | 
 def _name_service(site: Site, change: Change, service: ast.expr) -> None:
     """Give the service's name to the one provider of the file."""
     file = site.file
+    named = services_named(file)
+    if len({file.text(one) for one in named.values()}) > 1:
+        raise CannotRewrite("the exporters name two services, and a provider has one name")
+    first = next(iter(named))
+    if site.call is not first:
+        change.depends_on(first.func)
+        return
     providers = [
         node
         for node in file.nodes
         if isinstance(node, ast.Call)
         and (getattr(node.func, "id", "") or getattr(node.func, "attr", "")) == "TracerProvider"
+        and not isinstance(file.parents[node], ast.Lambda)
     ]
-    if len(providers) != 1:
+    preferred = [
+        node
+        for node in file.nodes
+        if isinstance(node, ast.Call) and file.symbol(node.func) in CHOOSERS
+    ]
+    if len(providers) + len(preferred) != 1:
         raise CannotRewrite("its service_name belongs to a TracerProvider that is not in this file")
-    (provider,) = providers
+    (provider,) = [*providers, *preferred]
+    if not _is_known_at(file, service, site.node, provider):
+        raise CannotRewrite(
+            f"`{file.text(service)}` is not known where the provider is made: give it "
+            "resource=Resource.create({SERVICE_NAME: ...}) there"
+        )
+    if preferred:  # JO802 writes the provider, and asks for the name
+        change.depends_on(provider.func)
+        return
     if any(keyword.arg in ("resource", None) for keyword in provider.keywords) or provider.args:
-        raise CannotRewrite("the provider's resource and the exporter's service_name differ")
-    here = file.function(site.node) is file.function(provider)
-    if not isinstance(service, ast.Constant) and not (here and isinstance(service, ast.Name)):
-        raise CannotRewrite("its service_name cannot be moved to the provider")
-    resource = change.use(RESOURCES, "Resource")
-    rewrite_arguments(
-        change,
-        provider,
-        {},
-        [(f'resource={resource}.create({{"service.name": ', *tight(file, service), "})")],
+        raise CannotRewrite(
+            "the provider has a resource of its own: merge SERVICE_NAME into that by hand"
+        )
+    rewrite_arguments(change, provider, {}, [service_resource(change, service)])
+
+
+def _is_known_at(file: File, service: ast.expr, exporter: ast.AST, provider: ast.AST) -> bool:
+    """Whether an expression can be evaluated at the provider, before the exporter."""
+    scope = file.function(provider)
+    moved = scope is file.function(exporter)
+    start, end = sorted((position(provider), position(exporter)))
+    for node in ast.walk(service):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") not in ("getenv", "get"):
+            return False
+        for bound in file.bound.get(node.id, ()) if isinstance(node, ast.Name) else ():
+            inside = isinstance(bound, ast.arg) or file.function(bound) is not file.source.tree
+            late = scope is file.function(bound) and position(bound) > position(provider)
+            if late or (inside and not moved):
+                return False
+    reads_environment = "env" in file.text(service)
+    return not any(
+        start < position(node) < end
+        and (
+            file.text(node) in file.text(service)
+            if isinstance(getattr(node, "ctx", None), ast.Store)
+            else reads_environment and isinstance(node, ast.Call) and "env" in file.text(node.func)
+        )
+        for node in file.nodes
+        if isinstance(node, ast.Call | ast.Attribute | ast.Subscript)
     )
 
 
@@ -278,6 +325,17 @@ def _reference(site: Site) -> Change | Report:
     parent = site.file.parents[site.node]
     annotation = isinstance(parent, ast.arg | ast.AnnAssign | ast.FunctionDef)
     checked = isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "isinstance"
+    if isinstance(parent, ast.ClassDef):
+        return Report(
+            "a class derives from the exporter",
+            f"Derive from OTLPSpanExporter of {EXPORTERS[site.options.protocol]}; it is made with "
+            "endpoint, insecure, headers and timeout.",
+        )
+    if isinstance(parent, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.If | ast.IfExp):
+        return Report(
+            "it is asked whether the exporter could be imported",
+            "Import OTLPSpanExporter in the same `try`, ask for that, and make it here too.",
+        )
     if not (annotation or checked):
         return Report(
             "the exporter class is passed on without being called",
@@ -296,6 +354,12 @@ def method(site: Site) -> Change:
 
 @rule.string(r"opentelemetry\.exporter\.jaeger(\.\w+)*")
 def by_name(site: Site) -> Report:
+    called = getattr(site.file.parents[site.node], "func", None)
+    if getattr(called, "attr", getattr(called, "id", "")) == "getLogger":
+        return Report(
+            "the name of the Jaeger exporter's logger",
+            'The OTLP exporters log to "opentelemetry.exporter.otlp" and below.',
+        )
     return Report(
         "the exporter is loaded by name at run time",
         "Load OTLPSpanExporter of opentelemetry.exporter.otlp.proto.grpc.trace_exporter instead; "

@@ -258,3 +258,155 @@ def test_what_is_set_elsewhere_and_no_longer_asked_for_is_said(arguments: str, n
     (call,) = (finding for finding in result.findings if finding.line == 3)
     assert call.fate is Fate.REWRITTEN
     assert note in call.advice if note else not call.advice
+
+
+def test_a_service_name_that_is_read_where_the_provider_is_known_moves() -> None:
+    check(
+        """\
+        import os
+        from opentelemetry.ext.jaeger import JaegerSpanExporter
+        from opentelemetry.sdk.trace import TracerProvider
+
+        provider = TracerProvider()
+        exporter = JaegerSpanExporter(service_name=os.getenv("NAME"), agent_host_name="j")
+        """,
+        f"""\
+        import os
+        {GRPC}
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+
+        provider = TracerProvider(resource=Resource.create({{"service.name": os.getenv("NAME")}}))
+        exporter = OTLPSpanExporter(endpoint="http://j:4317", insecure=True)
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        'name = os.environ["NAME"]',
+        'load_dotenv()\nname = "a"',
+        'def name(): return "a"',
+    ],
+)
+def test_a_service_name_that_the_provider_is_made_before_is_reported(between: str) -> None:
+    service = "os.getenv('NAME')" if "dotenv" in between else "name"
+    check_noop(
+        "from opentelemetry.ext.jaeger import JaegerSpanExporter\n"
+        "from opentelemetry.sdk.trace import TracerProvider\n\n"
+        f"provider = TracerProvider()\n{between}\n"
+        f'exporter = JaegerSpanExporter(service_name={service}, agent_host_name="j")\n'
+    )
+
+
+def test_two_services_of_one_provider_are_reported() -> None:
+    result = check_noop("""\
+        from opentelemetry.ext.jaeger import JaegerSpanExporter
+        from opentelemetry.sdk.trace import TracerProvider
+
+        provider = TracerProvider()
+        exporters = [JaegerSpanExporter("a"), JaegerSpanExporter("b")]
+        """)
+    assert "name two services" in result.findings[-1].message
+
+
+def test_a_service_that_two_exporters_name_is_given_to_the_provider_once() -> None:
+    check(
+        """\
+        from opentelemetry.ext.jaeger import JaegerSpanExporter
+        from opentelemetry.sdk.trace import TracerProvider
+
+        provider = TracerProvider()
+        exporters = [JaegerSpanExporter("a", "h"), JaegerSpanExporter("a", "i")]
+        """,
+        f"""\
+        {GRPC}
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+
+        provider = TracerProvider(resource=Resource.create({{"service.name": "a"}}))
+        exporters = [OTLPSpanExporter(endpoint="http://h:4317", insecure=True), """
+        """OTLPSpanExporter(endpoint="http://i:4317", insecure=True)]
+        """,
+    )
+
+
+def test_the_first_betas_set_up_becomes_todays() -> None:
+    check(
+        """\
+        from opentelemetry import trace
+        from opentelemetry.ext.flask import instrument_app
+        from opentelemetry.ext.jaeger import JaegerSpanExporter
+        from opentelemetry.sdk.trace import Tracer
+        from opentelemetry.sdk.trace.export import SimpleExportSpanProcessor
+
+        trace.set_preferred_tracer_implementation(lambda T: Tracer())
+        tracer = trace.tracer()
+        instrument_app(app)
+        tracer.add_span_processor(SimpleExportSpanProcessor(JaegerSpanExporter("a", "j")))
+        with tracer.start_as_current_span("work"):
+            pass
+        """,
+        f"""\
+        from opentelemetry import trace
+        {GRPC}
+        from opentelemetry.instrumentation.flask import FlaskInstrumentor
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import Tracer, TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+        trace.set_tracer_provider(TracerProvider(resource=Resource.create({{"service.name": "a"}})))
+        tracer = trace.get_tracer(__name__)
+        FlaskInstrumentor().instrument_app(app)
+        trace.get_tracer_provider().add_span_processor("""
+        """SimpleSpanProcessor(OTLPSpanExporter(endpoint="http://j:4317", insecure=True)))
+        with tracer.start_as_current_span("work"):
+            pass
+        """,
+    )
+
+
+def test_sources_of_tracers_become_providers() -> None:
+    check(
+        """\
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerSource
+
+        trace.set_preferred_tracer_source_implementation(lambda T: TracerSource())
+        trace.tracer_source().add_span_processor(processor)
+        """,
+        """\
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+
+        trace.set_tracer_provider(TracerProvider())
+        trace.get_tracer_provider().add_span_processor(processor)
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from opentelemetry.ext import http_requests\n\nhttp_requests.enable(provider)\n",
+        "from opentelemetry.trace.status import StatusCanonicalCode\n\nx = StatusCanonicalCode\n",
+        "from opentelemetry import propagators\n\npropagators.inject(dict.__setitem__, headers)\n",
+        "from opentelemetry import trace\n\n"
+        "trace.set_preferred_tracer_implementation(lambda T: chosen)\n",
+    ],
+)
+def test_what_went_with_the_beta_is_reported(source: str) -> None:
+    assert check_noop(source).findings[-1].fate is Fate.REPORTED
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        ("class Mine(JaegerExporter): pass", "derives"),
+        ("if JaegerExporter is None: pass", "could be imported"),
+        ('logging.getLogger("opentelemetry.exporter.jaeger.thrift.send")', "logger"),
+    ],
+)
+def test_a_report_says_what_the_exporter_is_there_for(use: str, said: str) -> None:
+    assert said in run(f"import logging\n\n{THRIFT}\n\n{use}\n").findings[-1].message
