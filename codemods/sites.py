@@ -114,7 +114,11 @@ def _strings(file: File) -> Iterator[Site]:
         parent = file.parents[node]
         if isinstance(parent, ast.Expr | ast.JoinedStr) or _in_annotation(file, node):
             continue
-        if _is_legacy_text(file, node.value) or _is_looked_up(parent, node.value):
+        if (
+            _is_legacy_text(file, node.value)
+            or _is_looked_up(parent, node.value)
+            or _is_patched(file, parent, node)
+        ):
             yield Site(file, node, f'"{node.value}"')
 
 
@@ -129,6 +133,18 @@ def _is_looked_up(parent: ast.AST, text: str) -> bool:
     """`patch("app.views.opentracing.tracer")`, `import_module("jaeger_client")`."""
     word = "import" if text in legacy.ROOTS else "patch" if _BORROWED.fullmatch(text) else ""
     return bool(word) and isinstance(parent, ast.Call) and word in ast.unparse(parent.func)
+
+
+def _is_patched(file: File, parent: ast.AST, node: ast.Constant) -> bool:
+    """`patch.object(app.views, "tracer")`: a legacy name in a module, which goes there."""
+    match parent:
+        case ast.Call(func=ast.Attribute(attr="object" | "setattr"), args=[module, name, *_]):
+            owner = file.flow.kinds.get(module)
+            if name is not node or owner is None or owner.kind != "name":
+                return False
+            text = f"{owner.detail}.{node.value}"
+            return file.flow.is_legacy(text) or bool(file.flow.lent(text))
+    return False
 
 
 def _is_python_path(text: str) -> bool:

@@ -78,7 +78,7 @@ def config(site: Site) -> Change | Report | None:
     if call is None:
         if not isinstance(site.node, ast.Name) or not is_tested(site.file, site.node):
             return None
-        return tested_import(site, site.node).depends_on(*_used(site.file, site.node.id))
+        return tested_import(site, site.node)
     change = site.change("the configuration becomes a provider")
     parent = site.parent
     if isinstance(parent, ast.Attribute) and parent.attr in _MAKERS:
@@ -126,15 +126,6 @@ def _is_early(file: File, target: ast.expr) -> bool:
     ]
     later = [one for one in makers if file.function(one) is not here]
     return isinstance(here, ast.Module) and makers != [] and later == makers
-
-
-def _used(file: File, name: str) -> list[ast.Name]:
-    """Where the class is used, and not only asked for."""
-    return [
-        node
-        for node in file.flow.symbols
-        if isinstance(node, ast.Name) and node.id == name and not is_tested(file, node)
-    ]
 
 
 def _passed_on(file: File, target: ast.expr) -> list[ast.expr]:

@@ -19,8 +19,10 @@ from codemods.provider import (
     url,
 )
 from codemods.registry import define
+from codemods.rules.optional_import import tested_import
 from codemods.setup import EXPORTERS
 from codemods.site import CannotRewrite, Change, File, Report, Site
+from codemods.sites import is_tested
 from codemods.values import is_none
 
 rule = define(
@@ -331,11 +333,8 @@ def _reference(site: Site) -> Change | Report:
             f"Derive from OTLPSpanExporter of {EXPORTERS[site.options.protocol]}; it is made with "
             "endpoint, insecure, headers and timeout.",
         )
-    if isinstance(parent, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.If | ast.IfExp):
-        return Report(
-            "it is asked whether the exporter could be imported",
-            "Import OTLPSpanExporter in the same `try`, ask for that, and make it here too.",
-        )
+    if isinstance(site.node, ast.Name) and is_tested(site.file, site.node):
+        return tested_import(site, site.node, EXPORTERS[site.options.protocol], "OTLPSpanExporter")
     if not (annotation or checked):
         return Report(
             "the exporter class is passed on without being called",

@@ -65,7 +65,9 @@ def module(site: Site) -> Change | Report | None:
     return tested_import(site, node)
 
 
-def tested_import(site: Site, node: ast.Name) -> Change:
+def tested_import(
+    site: Site, node: ast.Name, module: str = "opentelemetry", member: str = "trace"
+) -> Change:
     """`if Config:` and the `Config = None` of an import that may fail ask for OpenTelemetry."""
     file = site.file
     bound = file.bound.get(node.id, ())
@@ -73,13 +75,25 @@ def tested_import(site: Site, node: ast.Name) -> Change:
     if absent and not any(_is_at_import(file, one) for one in bound):
         raise CannotRewrite("the library is imported inside a function, when it is needed")
     change = site.change("whether OpenTelemetry is there")
-    trace = change.use("opentelemetry", "trace")
-    change.replace(node, trace)
+    there = change.use(module, member)
+    change.replace(node, there)
     for one in absent:
-        change.replace(one, trace)
+        change.replace(one, there)
     for span in _declared(file, node.id):
-        change.replace(span, trace)
-    return change
+        change.replace(span, there)
+    return change.depends_on(*_used(file, node.id))
+
+
+def _used(file: File, name: str) -> list[ast.Name]:
+    """Where what is imported is used, and not only asked for."""
+    return [
+        node
+        for node in file.flow.symbols
+        if isinstance(node, ast.Name)
+        and node.id == name
+        and not isinstance(file.parents[node], ast.Attribute)
+        and not is_tested(file, node)
+    ]
 
 
 def _is_at_import(file: File, node: ast.AST) -> bool:

@@ -151,9 +151,7 @@ def preferred(site: Site) -> Change:
     provider = change.use(SPANS, "TracerProvider")
     service = next(iter(services_named(site.file).values()), None)
     resource = service_resource(change, service) if service is not None else ()
-    return change.replace(
-        site.call, f"{trace}.set_tracer_provider({provider}(", *resource, "))"
-    )
+    return change.replace(site.call, f"{trace}.set_tracer_provider({provider}(", *resource, "))")
 
 
 @rule.symbol("opentelemetry.trace.tracer_source", "opentelemetry.trace.tracer_provider")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codemods import Fact
 from tests.codemods.helpers import check, left, run
 
 
@@ -159,3 +160,13 @@ def test_a_star_that_gives_a_name_of_all_stays() -> None:
     )
     assert b"from opentracing.ext.tags import *" in result.source
     assert left(result) == ["1: opentracing.ext.tags.*"]
+
+
+def test_a_legacy_name_that_is_patched_in_another_module_is_reported() -> None:
+    result = run(
+        "import app\n\n\ndef test(monkeypatch):\n"
+        '    monkeypatch.setattr(app.tracing, "Config", None)\n'
+        '    monkeypatch.setattr(app.tracing, "start", None)\n',
+        facts={"app.tracing.Config": Fact("name", "jaeger_client.Config")},
+    )
+    assert left(result) == ['5: "Config"']

@@ -404,9 +404,44 @@ def test_what_went_with_the_beta_is_reported(source: str) -> None:
     ("use", "said"),
     [
         ("class Mine(JaegerExporter): pass", "derives"),
-        ("if JaegerExporter is None: pass", "could be imported"),
         ('logging.getLogger("opentelemetry.exporter.jaeger.thrift.send")', "logger"),
     ],
 )
 def test_a_report_says_what_the_exporter_is_there_for(use: str, said: str) -> None:
     assert said in run(f"import logging\n\n{THRIFT}\n\n{use}\n").findings[-1].message
+
+
+OPTIONAL = """\
+    try:
+        from opentelemetry.exporter.jaeger.thrift import JaegerExporter
+    except ImportError:
+        JaegerExporter = None
+
+
+    def make(cfg):
+        if JaegerExporter is None:
+            return None
+        return JaegerExporter({arguments})
+    """
+
+
+def test_an_optional_exporter_is_asked_for_under_its_new_name() -> None:
+    check(
+        OPTIONAL.format(arguments="agent_host_name=cfg.host"),
+        """\
+        try:
+            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+        except ImportError:
+            OTLPSpanExporter = None
+
+
+        def make(cfg):
+            if OTLPSpanExporter is None:
+                return None
+            return OTLPSpanExporter(endpoint=f"http://{cfg.host}:4317", insecure=True)
+        """,
+    )
+
+
+def test_an_optional_exporter_that_stays_is_asked_for_as_before() -> None:
+    check_noop(OPTIONAL.format(arguments="**cfg"))
