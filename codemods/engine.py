@@ -95,7 +95,8 @@ def rewrite(
     text = read.source
     flow = read.flow(module=module, is_package=is_package, known=facts)
     has_scopes = any(fact.kind == "scope" for fact in flow.kinds.values())
-    if not (flow.symbols or flow.members or has_scopes or is_candidate(source)):
+    patches = b"patch" in source  # legacy names in strings, with no other use
+    if not (flow.symbols or flow.members or has_scopes or patches or is_candidate(source)):
         return Rewrite(source, ())
     text.place_f_string_fields()
     file = File(text, flow, path=path, options=options)

@@ -117,7 +117,7 @@ def _strings(file: File) -> Iterator[Site]:
         if (
             _is_legacy_text(file, node.value)
             or _is_looked_up(parent, node.value)
-            or _is_patched(file, parent, node)
+            or _is_patched(file, parent, node.value)
         ):
             yield Site(file, node, f'"{node.value}"')
 
@@ -135,15 +135,18 @@ def _is_looked_up(parent: ast.AST, text: str) -> bool:
     return bool(word) and isinstance(parent, ast.Call) and word in ast.unparse(parent.func)
 
 
-def _is_patched(file: File, parent: ast.AST, node: ast.Constant) -> bool:
+def _is_patched(file: File, parent: ast.AST, text: str) -> bool:
     """`patch.object(app.views, "tracer")`: a legacy name in a module, which goes there."""
     match parent:
-        case ast.Call(func=ast.Attribute(attr="object" | "setattr"), args=[module, name, *_]):
+        case ast.Call(
+            func=ast.Attribute(attr="object" | "setattr"),
+            args=[module, ast.Constant(value=name), *_],
+        ) if name == text:
             owner = file.flow.kinds.get(module)
-            if name is not node or owner is None or owner.kind != "name":
+            if owner is None or owner.kind != "name":
                 return False
-            text = f"{owner.detail}.{node.value}"
-            return file.flow.is_legacy(text) or bool(file.flow.lent(text))
+            dotted = f"{owner.detail}.{text}"
+            return file.flow.is_legacy(dotted) or bool(file.flow.lent(dotted))
     return False
 
 

@@ -78,7 +78,7 @@ def config(site: Site) -> Change | Report | None:
     if call is None:
         if not isinstance(site.node, ast.Name) or not is_tested(site.file, site.node):
             return None
-        return tested_import(site, site.node)
+        return tested_import(site, site.node, "opentelemetry", "trace")
     change = site.change("the configuration becomes a provider")
     parent = site.parent
     if isinstance(parent, ast.Attribute) and parent.attr in _MAKERS:

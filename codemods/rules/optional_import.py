@@ -62,12 +62,10 @@ def module(site: Site) -> Change | Report | None:
             f"the module {site.construct} itself is passed on",
             "Pass what is needed of it, in OpenTelemetry's words.",
         )
-    return tested_import(site, node)
+    return tested_import(site, node, "opentelemetry", "trace")
 
 
-def tested_import(
-    site: Site, node: ast.Name, module: str = "opentelemetry", member: str = "trace"
-) -> Change:
+def tested_import(site: Site, node: ast.Name, module: str, member: str) -> Change:
     """`if Config:` and the `Config = None` of an import that may fail ask for OpenTelemetry."""
     file = site.file
     bound = file.bound.get(node.id, ())

@@ -164,9 +164,9 @@ def test_a_star_that_gives_a_name_of_all_stays() -> None:
 
 def test_a_legacy_name_that_is_patched_in_another_module_is_reported() -> None:
     result = run(
-        "import app\n\n\ndef test(monkeypatch):\n"
-        '    monkeypatch.setattr(app.tracing, "Config", None)\n'
-        '    monkeypatch.setattr(app.tracing, "start", None)\n',
+        "from app import tracing\n\n\ndef test(monkeypatch):\n"
+        '    monkeypatch.setattr(tracing, "Config", None)\n'
+        '    monkeypatch.setattr(tracing, "start", None)\n',
         facts={"app.tracing.Config": Fact("name", "jaeger_client.Config")},
     )
     assert left(result) == ['5: "Config"']
