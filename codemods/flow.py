@@ -807,6 +807,8 @@ class Flow(Knowledge):
         args = [self.expression(arg, scope) for arg in node.args]
         for keyword in node.keywords:
             self.expression(keyword.value, scope)
+        if _last_name(node.func) in _CALLS_LATER:
+            self._tell_later(node)
         if (owner := self.members.get(node.func)) is not None:
             if owner.detail == "foreign":
                 return FOREIGN
@@ -965,11 +967,38 @@ class Flow(Knowledge):
                 detail = "" if self.is_legacy(value.detail) else value.detail
                 self.learn(f"{function}({key})", Fact(value.kind, detail, value.made, value.beside))
 
+    def _tell_later(self, node: ast.Call) -> None:
+        """`submit(work, span)`, `Thread(target=work, args=(span,))`: what is called elsewhere."""
+        named = {one.arg: one.value for one in node.keywords}
+        arguments = [*node.args, *(named[key] for key in ("target", "function") if key in named)]
+        functions = [self.kinds.get(one, UNKNOWN) for one in arguments]
+        index = next((i for i, one in enumerate(functions) if one.kind in _FUNCTION), None)
+        if index is None or self.is_legacy(functions[index].detail):
+            return
+        given = arguments[index + 1 :]
+        if _last_name(node.func) in _TAKES_TUPLE:
+            packed = [*given, *(named[key] for key in ("args",) if key in named)]
+            given = [part for one in packed for part in getattr(one, "elts", ())]
+        keywords = [] if "args" in named or "target" in named else node.keywords
+        match named.get("kwargs"):
+            case ast.Dict(keys=keys, values=values):
+                keywords = [
+                    ast.keyword(key.value, value)
+                    for key, value in zip(keys, values, strict=True)
+                    if isinstance(key, ast.Constant) and isinstance(key.value, str)
+                ]
+        self._tell(functions[index].detail, ast.Call(arguments[index], given, keywords))
+
     def _is_unbound(self, function: str, node: ast.Call) -> bool:
         """`Base.__init__(self, tracer)`: whether a method is called with its object in front."""
         first = self.kinds.get(node.args[0], UNKNOWN) if node.args else UNKNOWN
         cls = function.rpartition(".")[0]
-        return first.kind == "instance" and cls != first.detail and cls in self.bases(first.detail)
+        if first.kind != "instance" or not cls:
+            return False
+        if cls == first.detail:  # `Worker.work(self, span)`
+            owner = node.func.value if isinstance(node.func, ast.Attribute) else node
+            return self.kinds.get(owner, UNKNOWN).kind == "name"
+        return cls in self.bases(first.detail)
 
     def _subscript(self, node: ast.Subscript, scope: Scope) -> Fact:
         owner = self.expression(node.value, scope)
@@ -1144,6 +1173,15 @@ _CONTAINERS = frozenset(
     {"ContextVar", "Deque", "Generator", "Iterable", "Iterator", "List", "Queue", "Sequence"}
     | {"Set", "Tuple", "deque", "list", "set", "tuple"}
 )
+# What calls a function that it is given, later or elsewhere, and those that take its arguments
+# in a tuple.
+_TAKES_TUPLE = frozenset({"Thread", "Timer", "Process", "apply", "apply_async", "start_new_thread"})
+_CALLS_LATER = _TAKES_TUPLE | {
+    "call_at", "call_later", "call_soon", "call_soon_threadsafe", "partial", "partialmethod",
+    "run", "run_in_executor", "run_sync", "spawn", "spawn_later", "start_soon", "submit",
+    "to_thread", "add_callback", "defer", "Greenlet",
+}  # fmt: skip
+_FUNCTION = ("name", "unbound")
 _FILLING = frozenset({"add", "append", "appendleft", "put", "put_nowait", "set"})
 _FILLING_AT = frozenset({"insert", "setdefault"})
 _FILLING_ALL = frozenset({"extend", "update"})

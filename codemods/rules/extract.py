@@ -73,7 +73,10 @@ def extract(site: Site) -> Change:
     current = f"context={change.use('opentelemetry', 'context')}.get_current()"
     is_headers = literal_key(site.file, arguments.get("format")) != "text_map"
     text = _carrier(site.file, carrier, is_headers=is_headers)
-    if len(text) > 1 and isinstance(site.statement, ast.Assign | ast.Return):
+    if _is_caught(site.file, call) and _may_be_none(site.file, carrier):
+        alone = len(text) == 1
+        text = tuple(part for one in text for part in _or_empty(one, alone=alone))
+    if len(text) > 2 and isinstance(site.statement, ast.Assign | ast.Return):
         around = site.file.parents[site.statement]
         first = around if _goes(site.file, around) else site.statement
         source = site.file.source
@@ -81,6 +84,37 @@ def extract(site: Site) -> Change:
         inner = indent + "    "
         return change.replace(call, function, "(", inner, *text, f",{inner}{current},{indent})")
     return change.replace(call, function, "(", *text, f", {current})")
+
+
+def _is_caught(file: File, call: ast.Call) -> bool:
+    """Whether the program caught what jaeger-client raised where there is no carrier."""
+    inner: ast.AST = call
+    for node in file.ancestors(call):
+        if isinstance(node, ast.Try) and inner in node.body:
+            caught = [handler.type for handler in node.handlers if handler.type is not None]
+            names = [one.elts if isinstance(one, ast.Tuple) else [one] for one in caught]
+            if any(file.symbol(one) == NAMES[0] for group in names for one in group):
+                return True
+        inner = node
+    return False
+
+
+def _may_be_none(file: File, carrier: ast.expr) -> bool:
+    """Headers of a web framework's request are always there, those of a message may be not."""
+    if isinstance(carrier, ast.Name) and (origin := _origin(file, carrier)) is not None:
+        carrier = origin
+    match carrier:
+        case ast.Attribute(value=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return not name.lower().endswith(("request", "req", "self", "handler"))
+        case ast.Call(func=ast.Attribute(attr="get"), args=[_]):
+            return True
+    return False
+
+
+def _or_empty(part: Part, *, alone: bool) -> tuple[Part, ...]:
+    if not isinstance(part, ast.expr):
+        return (part,)
+    return (part, " or {}") if alone else ("(", part, " or {})")
 
 
 def _goes(file: File, node: ast.AST) -> bool:

@@ -280,3 +280,40 @@ def test_what_is_put_into_a_container_is_followed(fill: str) -> None:
     text = fill.format("opentracing.tracer.start_span('a')")
     result = run(f"import opentracing\n\nmade = []\n{text}\nfor one in made:\n    one.finish()\n")
     assert b"one.end()" in result.source
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "threading.Thread(target=work, args=(s,)).start()",
+        'threading.Thread(target=work, kwargs={"unit": s}).start()',
+        "threading.Timer(1, work, [s]).start()",
+        "pool.submit(work, s)",
+        "pool.apply_async(work, (s,))",
+        "loop.run_in_executor(None, work, s)",
+        "functools.partial(work, unit=s)()",
+    ],
+)
+def test_a_span_is_followed_into_a_function_that_is_called_elsewhere(call: str) -> None:
+    result = run(
+        "import opentracing\n\n\ndef work(unit):\n    unit.set_tag('a', 1)\n    unit.finish()\n\n\n"
+        f"s = opentracing.tracer.start_span('x')\n{call}\n"
+    )
+    assert b"unit.set_attribute('a', 1)\n    unit.end()" in result.source
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "Worker.work(self, s)",
+        "pool.submit(self.work, s)",
+        "pool.apply_async(Worker.work, (self, s))",
+    ],
+)
+def test_a_span_is_followed_into_a_method_that_is_called_elsewhere(call: str) -> None:
+    result = run(
+        "import opentracing\n\n\n"
+        "class Worker:\n    def go(self):\n        s = opentracing.tracer.start_span('x')\n"
+        f"        {call}\n\n    def work(self, unit):\n        unit.finish()\n"
+    )
+    assert b"unit.end()" in result.source
