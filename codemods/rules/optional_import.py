@@ -89,6 +89,7 @@ def _used(file: File, name: str) -> list[ast.Name]:
         for node in file.flow.symbols
         if isinstance(node, ast.Name)
         and node.id == name
+        and node in file.parents  # not the names in quoted annotations
         and not isinstance(file.parents[node], ast.Attribute)
         and not is_tested(file, node)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.codemods.helpers import check, check_noop, left
+from tests.codemods.helpers import check, check_noop, left, run
 
 
 def test_a_global_statement_follows_the_name() -> None:
@@ -129,3 +129,12 @@ def test_a_configuration_that_stays_is_asked_for_as_before() -> None:
             return Config(**settings).initialize_tracer()
         """
     check_noop(before)
+
+
+def test_a_quoted_annotation_is_no_use_that_an_optional_import_waits_for() -> None:
+    result = run(
+        "try:\n    import opentracing\nexcept ImportError:\n    opentracing = None\n\n\n"
+        'def tag(span: "opentracing.Span"):\n'
+        "    if opentracing:\n        span.set_tag('k', 1)\n"
+    )
+    assert b"    if trace:\n        span.set_attribute('k', 1)" in result.source
