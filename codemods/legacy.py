@@ -80,6 +80,7 @@ ROOTS = {
 
 # One name for what is reachable under several. Longest prefix first.
 ALIASES = {
+    "opentelemetry.ext.opentracing_shim": "opentelemetry.shim.opentracing_shim",
     "opentracing.ext.tags": "opentracing.tags",
     "opentracing.ext.scope_manager": "opentracing.scope_managers.ThreadLocalScopeManager",
     "opentracing.scope_managers.asyncio": "opentracing.scope_managers",

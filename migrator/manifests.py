@@ -36,6 +36,7 @@ REPLACEMENTS = {
     "opentelemetry-exporter-jaeger-proto-grpc": "opentelemetry-exporter-otlp",
     "opentelemetry-exporter-jaeger-thrift": "opentelemetry-exporter-otlp",
     "opentelemetry-ext-jaeger": "opentelemetry-exporter-otlp",
+    "opentelemetry-opentracing-shim": "",
     "opentracing": "opentelemetry-api",
     "opentracing-instrumentation": "the opentelemetry-instrumentation-... of each library in use",
     "opentracing-utils": "opentelemetry-api",

@@ -50,9 +50,13 @@ with tracer.start_as_current_span("work") as span:
 @rule.symbol("opentelemetry.shim.opentracing_shim.create_tracer")
 def create_tracer(site: Site) -> Change:
     call = site.call
-    provider = site.arguments("otel_tracer_provider").get("otel_tracer_provider")
-    if call is None or provider is None:
+    if call is None:
         raise CannotRewrite("it is passed on without being called")
+    # The parameter had three names: otel_tracer_source, otel_tracer_provider, tracer_provider.
+    given = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg)]
+    if len(given) != 1 or isinstance(given[0], ast.Starred):
+        raise CannotRewrite("its provider is not told by one argument")
+    (provider,) = given
     change = site.change("a tracer of the provider itself")
     if _is_global(provider):
         return change.replace(call, f"{change.use('opentelemetry', 'trace')}.get_tracer(__name__)")
@@ -76,3 +80,12 @@ def _is_made_global(file: File, provider: ast.expr) -> bool:
         and any(file.text(given) == file.text(provider) for given in node.args)
         for node in file.nodes
     )
+
+
+@rule.member("tracer", "unwrap")
+@rule.member("span", "unwrap")
+@rule.member("span_context", "unwrap")
+def unwrap(site: Site) -> Change:
+    if site.call is None or site.owner is None:
+        raise CannotRewrite("the method is passed on without being called")
+    return site.change("it is what it wrapped").replace(site.call, site.owner)

@@ -47,6 +47,9 @@ _CLASSES = {
     "opentracing.Scope": "Span",
     "jaeger_client.Tracer": "Tracer",
     "jaeger_client.Span": "Span",
+    "opentelemetry.shim.opentracing_shim.TracerShim": "Tracer",
+    "opentelemetry.shim.opentracing_shim.SpanShim": "Span",
+    "opentelemetry.shim.opentracing_shim.ScopeShim": "Span",
 }
 _CONTEXTS = ("opentracing.SpanContext", "jaeger_client.SpanContext")
 
