@@ -61,7 +61,7 @@ class Editor:
         self._kept = []
         self._made = set()
         text = self._range(Span(0, len(self._source.text)), whole=True)
-        self._kept.sort()
+        self._kept = _united(self._kept)
         return text
 
     def kept(self, offset: int) -> bool:
@@ -114,6 +114,17 @@ class Editor:
         if span in self._edits:
             return self._stack(span, len(self._edits[span]))
         return self._range(span)
+
+
+def _united(spans: list[Span]) -> list[Span]:
+    """The spans in order, those that touch made one: a node may be rendered more than once."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        if found and span.start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
+        else:
+            found.append(span)
+    return found
 
 
 def _cross(one: Span, other: Span) -> bool:

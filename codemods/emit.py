@@ -106,7 +106,9 @@ def rewrite_arguments(
         if parts is None:
             change.replace(_with_comma(places, kept, index))
         elif parts:
-            change.edits.append(Edit(_own_span(file, argument), parts))
+            is_named = isinstance(argument, ast.keyword)  # `child_of=(p)` reaches to its end
+            place = file.span(argument) if is_named else places[index]
+            change.edits.append(Edit(place, parts))
     if extra:
         text: list[Part] = []
         for index, parts in enumerate(extra):
@@ -115,10 +117,6 @@ def rewrite_arguments(
             text.extend(parts)
         at = places[kept[-1]].end if kept else _parentheses(file, call)[0]
         change.replace(Span(at, at), *text)
-
-
-def _own_span(file: File, argument: Argument) -> Span:
-    return file.span(argument)
 
 
 def _with_comma(places: list[Span], kept: list[int], index: int) -> Span:
