@@ -32,11 +32,11 @@ def references(
     for index, (relation, target) in enumerate(given.found):
         if index == 0 and not has_parent:
             context = parent_context(change, target) or ("None",)
-            if relation == "child_of":
-                continue
             is_certain = change.file.detail(target) == "extracted" or ignores_active
             if not is_certain and not change.unsafe:
                 change.unsafe = "no span is active here (an active one would be the parent)"
+            if relation == "child_of":
+                continue
         links.append(_link(change, relation, target))
     for statement in given.gone:
         change.remove(statement)

@@ -149,23 +149,32 @@ def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new:
         new[argument] = ("context=", *context) if context else None
     if "references" in arguments:
         node = arguments["references"]
-        new[argument_of(call, node)] = references(
+        given = references(
             change,
             node,
             has_parent=context is not None,
             ignores_active=_ignores_active(arguments),
         )
-        context = context or ("references",)
-    if (ignore := arguments.get("ignore_active_span")) is not None:
-        argument = argument_of(call, ignore)
-        if is_constant(ignore, bool) and isinstance(ignore, ast.Constant) and ignore.value:
-            empty = f"context={change.use('opentelemetry.context', 'Context')}()"
-            new[argument] = None if context else (empty,)
-        elif isinstance(ignore, ast.Constant) or context:
-            new[argument] = None
-        else:
-            empty = f"{change.use('opentelemetry.context', 'Context')}()"
-            new[argument] = (f"context={empty} if ", ignore, " else None")
+        new[argument_of(call, node)] = given
+        is_parent = given is not None and context is None and given[0] == "context="
+        context = given if is_parent else context
+    if (ignore := arguments.get("ignore_active_span")) is None:
+        return
+    ignored = argument_of(call, ignore)
+    new[ignored] = None
+    if isinstance(ignore, ast.Constant) and not ignore.value:
+        return
+    always = isinstance(ignore, ast.Constant)
+    if context is None:
+        empty = f"context={change.use('opentelemetry.context', 'Context')}()"
+        new[ignored] = (empty,) if always else (f"{empty} if ", ignore, " else None")
+    elif child_of is not None and change.file.detail(child_of) == "extracted":
+        if not change.unsafe:  # what finds nothing gives the context that is current
+            change.unsafe = "a parent was extracted, or no span is active here"
+    elif child_of is not None and context[-1] != ")":  # None where there is no parent
+        empty = f"{change.use('opentelemetry.context', 'Context')}()"
+        root = (empty,) if always else (f"({empty} if ", ignore, " else None)")
+        new[argument] = ("context=(", *context, ") or ", *root)
 
 
 def _ignores_active(arguments: dict[str, ast.expr]) -> bool:
@@ -306,6 +315,7 @@ def _dict_kind(change: Change, display: ast.Dict) -> str:
         if literal_key(file, key) == "span.kind":
             kind = literal_key(file, value)
             if kind not in KINDS:
+                change.advise("Give `kind=` to the call; as an attribute it says nothing.")
                 return ""
             if ("kind", display) not in file.memo:
                 file.memo["kind", display] = True
@@ -340,9 +350,8 @@ def kind_name(change: Change, kind: str) -> str:
 def _times(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new: Arguments) -> None:
     if (start := arguments.get("start_time")) is not None:
         argument = argument_of(call, start)
-        new[argument] = (
-            None if is_none(start) else ("start_time=", *nanoseconds(change.file, start))
-        )
+        is_now = isinstance(start, ast.Constant) and not start.value  # jaeger-client: `or time()`
+        new[argument] = None if is_now else ("start_time=", *nanoseconds(change.file, start))
 
 
 # `span.set_tag("span.kind", ...)` soon after the start belongs into the start call.

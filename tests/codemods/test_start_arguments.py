@@ -1,0 +1,74 @@
+"""Two arguments of a start call that bear on each other, and how arguments are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from codemods import Fate
+from tests.codemods.helpers import run
+
+HEAD = "import opentracing\n\n\ndef start(tracer: opentracing.Tracer, {}):\n    return "
+EMPTY = "context=Context()"
+HELD = "set_span_in_context(parent) if parent is not None else None"
+
+
+def started(call: str, parameters: str = "parent: opentracing.Span = None", **options: bool) -> str:
+    return run(HEAD.format(parameters) + call + "\n", **options).source.decode()
+
+
+@pytest.mark.parametrize("none", ["None", "[]"])
+def test_no_references_leave_the_active_span_ignored(none: str) -> None:
+    for call in (
+        f"tracer.start_span('a', references={none}, ignore_active_span=True)",
+        f"tracer.start_span('a', ignore_active_span=True, references={none})",
+    ):
+        assert f"tracer.start_span('a', {EMPTY})" in started(call)
+
+
+def test_a_parent_that_is_none_leaves_the_active_span_ignored() -> None:
+    after = started("tracer.start_span('a', child_of=parent, ignore_active_span=True)")
+    assert f"tracer.start_span('a', context=(trace.{HELD}) or Context())" in after
+
+
+def test_a_parent_that_is_none_asks_whether_the_active_span_is_ignored() -> None:
+    call = "tracer.start_span('a', ignore_active_span=alone, child_of=parent)"
+    after = started(call, "alone, parent: opentracing.Span = None")
+    wanted = f"context=(trace.{HELD}) or (Context() if alone else None))"
+    assert f"tracer.start_span('a', {wanted}" in after
+
+
+def test_what_is_extracted_holds_the_active_span_that_is_ignored() -> None:
+    before = (
+        "import opentracing\nfrom opentracing import Format\n\n\n"
+        "def start(headers, tracer: opentracing.Tracer):\n"
+        "    found = tracer.extract(Format.HTTP_HEADERS, headers)\n"
+        "    return tracer.start_span('a', child_of=found, ignore_active_span=True)\n"
+    )
+    done = run(before)
+    assert [one.fate for one in done.findings if one.code == "JO202"] == [Fate.HELD]
+    assert "start_span('a', context=found)" in run(before, unsafe=True).source.decode()
+
+
+def test_a_reference_to_a_span_waits_for_no_other_being_active() -> None:
+    call = "tracer.start_span('a', references=[opentracing.child_of(parent.context)])"
+    parameter = "parent: opentracing.Span"
+    assert "references" in started(call, parameter)
+    wanted = "tracer.start_span('a', context=trace.set_span_in_context(parent))"
+    assert wanted in started(call, parameter, unsafe=True)
+
+
+def test_a_start_at_zero_is_a_start_now() -> None:
+    assert "tracer.start_span('a')" in started("tracer.start_span('a', start_time=0)")
+
+
+def test_a_positional_argument_in_parentheses_gets_its_keyword_before_them() -> None:
+    call = "tracer.start_span('a', (parent), (None), ({'b': 1}))"
+    wanted = "tracer.start_span('a', context=trace.set_span_in_context(parent), attributes={'b': 1}"
+    assert wanted in started(call, "parent: opentracing.Span")
+
+
+def test_a_kind_that_is_no_literal_stays_an_attribute_and_says_so() -> None:
+    call = "tracer.start_span('a', tags={'span.kind': parent})"
+    done = run(HEAD.format("parent") + call + "\n")
+    assert b"attributes={'span.kind': parent}" in done.source
+    assert any("Give `kind=`" in one.advice for one in done.findings)
