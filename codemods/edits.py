@@ -46,6 +46,14 @@ class Editor:
             else:
                 stack.insert(0, edit)
 
+    def add_ahead(self, edits: Iterable[Edit]) -> None:
+        """Take edits that insert before what others inserted at the same place."""
+        edits = list(edits)
+        inserting = [edit for edit in edits if edit.span.start == edit.span.end]
+        for edit in reversed(inserting):
+            self._edits.setdefault(edit.span, []).insert(0, edit)
+        self.add(edit for edit in edits if edit not in inserting)
+
     def _wraps(self, edit: Edit) -> bool:
         return any(
             (part if isinstance(part, Span) else self._source.span(part)) == edit.span

@@ -191,7 +191,8 @@ def _attempt(
         shown = editor.made(one.outcome.edits) or one.outcome.removed
         one.applied = one.applied and bool(shown)
     _mark_consumed(editor, decided)
-    editor.add(imports.edits(file, editor, [one.outcome for one in decided if one.applied]))  # type: ignore[misc]
+    changes = [one.outcome for one in decided if one.applied]
+    editor.add_ahead(imports.edits(file, editor, changes))  # type: ignore[arg-type]
     text = editor.render()
     _mark_consumed(editor, decided)
     return text
