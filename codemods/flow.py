@@ -102,6 +102,7 @@ class Flow(Knowledge):
         self._stars: list[str] = []
         self._foreign = False
         self._hints, self._outer = index.hints, index.outer
+        self._declared = frozenset[str]().union(*index.outer.values())  # set by other functions
         self._imports_legacy = index.imports_legacy
         for _ in range(_ROUNDS):
             self.read.clear()
@@ -591,6 +592,8 @@ class Flow(Knowledge):
         if isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
             if TRACING_NAME.search(target.slice.value):
                 self.learn(f"?[{target.slice.value}]", value)
+            elif (key := self._item(target, target.slice.value, scope)) is not None:
+                self.learn(key, value)
         else:
             self._fill(target.value, Fact("[]" + value.kind, made=value.made), scope)
 
@@ -672,7 +675,9 @@ class Flow(Knowledge):
             ):
                 value = current.values[key]
                 told = self.fact(f"{current.qualified}.{key}") if value == UNKNOWN else None
-                return told if told is not None and told.kind[:2] == "[]" else value
+                if told is not None and (told.kind[:2] == "[]" or key in self._declared):
+                    return told
+                return value
             first = False
             if current.parent is None:
                 told = self.fact(f"{current.qualified}.{key}")
@@ -1009,8 +1014,18 @@ class Flow(Knowledge):
         if owner.kind == "tuple" and isinstance(key, int):
             return part_of(owner, key)
         if isinstance(key, str):
-            return self.fact(f"?[{key}]") or UNKNOWN
+            item = self._item(node, key, scope)
+            return self.fact(f"?[{key}]") or (self.fact(item) if item else None) or UNKNOWN
         return UNKNOWN
+
+    def _item(self, node: ast.Subscript, key: str, scope: Scope) -> str | None:
+        """What is known under a key of one dict has a fact of its own: `m.f.kept[key]`."""
+        if not isinstance(node.value, ast.Name):
+            return None
+        owner: Scope | None = scope
+        while owner is not None and node.value.id not in owner.values:
+            owner = owner.parent
+        return f"{owner.qualified}.{node.value.id}[{key}]" if owner is not None else None
 
     def _walrus(self, node: ast.NamedExpr, scope: Scope) -> Fact:
         value = self.expression(node.value, scope)
@@ -1036,6 +1051,12 @@ class Flow(Knowledge):
     def _yielded(self, node: ast.Yield, scope: Scope) -> Fact:
         if node.value is not None:
             self._yield(self._handed_out(node.value, self.expression(node.value, scope)), scope)
+        return UNKNOWN
+
+    def _yielded_from(self, node: ast.YieldFrom, scope: Scope) -> Fact:
+        value = self.expression(node.value, scope)
+        if isinstance(scope.node, FunctionNode) and value.kind.startswith("[]"):
+            self.learn(f"{scope.qualified}()", value)
         return UNKNOWN
 
     def _tuple(self, node: ast.Tuple, scope: Scope) -> Fact:
@@ -1216,6 +1237,7 @@ _EXPRESSIONS: dict[type[ast.expr], Callable[[Flow, Any, Scope], Fact]] = {
     ast.Await: Flow._pass_through,
     ast.Starred: Flow._pass_through,
     ast.Yield: Flow._yielded,
+    ast.YieldFrom: Flow._yielded_from,
     ast.Tuple: Flow._tuple,
     ast.List: Flow._list,
     ast.Set: Flow._list,

@@ -5,6 +5,7 @@ Keys of facts, for a module `m`:
     m.name          what a global, or an attribute of a class (m.C.name), is
     m.f()           what calling a function or method gives
     m.f(0) m.f(x)   what a parameter is, by place (self not counted) and by name
+    m.f.name[key]   what a dict of that name has under a key
     ?.name ?[name]  what an attribute or key of an object of unknown class is
 """
 
