@@ -23,12 +23,18 @@ def split(change: Change, site: Site) -> None:
         change.depends_on(parent)
         return
     links = _links(site)
+    first = _root_call(links[-1].value if links else site.node)
+    if first is not None and first.attr in SETTERS and not _is_member(site, first):
+        raise CannotRewrite("the chain begins with a setter of what is not known to be a span")
     statement = site.statement
     if isinstance(statement, ast.Expr) and statement.value is call:
         root: tuple[Part, ...] = (_root(site, links),)
     elif isinstance(statement, ast.Assign) and statement.value is call:
-        root = (_assigned(site, statement),)
         links = _links(site, whole=True)
+        if not links:
+            _apart(change, site, statement)
+            return
+        root = (_assigned(site, statement),)
     elif isinstance(statement, ast.Return) and statement.value is call:
         root = (_root(site, links),)
         _returned(change, site, statement, root)
@@ -44,6 +50,13 @@ def split(change: Change, site: Site) -> None:
     for link in links:
         change.replace(_gap(file, link), glue, *root, ".")
     _unwrap(change, statement, links[-1].value, call)
+
+
+def _root_call(node: ast.AST) -> ast.Attribute | None:
+    """The method whose result a chain begins with."""
+    before = node.value if isinstance(node, ast.Attribute) else node
+    called = before.func if isinstance(before, ast.Call) else None
+    return called if isinstance(called, ast.Attribute) else None
 
 
 def _is_dropped(site: Site, call: ast.Call) -> bool:
@@ -125,6 +138,20 @@ def _returned(change: Change, site: Site, statement: ast.Return, root: tuple[Par
     file.alone(statement)
     change.replace(Span(file.span(statement).start, file.span(statement.value).start))
     change.after(statement, ("return ", *root))
+
+
+def _apart(change: Change, site: Site, statement: ast.Assign) -> None:
+    """`other = span.set_tag(...)` becomes two statements, `span = span.set_tag(...)` one."""
+    file = site.file
+    assert isinstance(site.node, ast.Attribute)
+    root = site.node.value
+    if not isinstance(root, ast.Name | ast.Attribute):
+        raise CannotRewrite("the result of the call is used, and OpenTelemetry's gives None")
+    file.alone(statement)
+    targets = Span(file.span(statement).start, file.span(statement.value).start)
+    change.replace(targets)
+    if [file.text(one) for one in statement.targets] != [file.text(root)]:
+        change.after(statement, (file.source.text[targets.start : targets.end], root))
 
 
 def _unwrap(change: Change, statement: ast.stmt, first: ast.expr, last: ast.Call) -> None:

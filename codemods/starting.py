@@ -156,6 +156,9 @@ def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new:
             ignores_active=_ignores_active(arguments),
         )
         new[argument_of(call, node)] = given
+        if given and child_of is not None and context and context[-1] != ")":
+            text = change.file.text(child_of)
+            change.unsafe = change.unsafe or f"`{text}` is a parent, not None"
         is_parent = given is not None and context is None and given[0] == "context="
         context = given if is_parent else context
     if (ignore := arguments.get("ignore_active_span")) is None:
@@ -421,6 +424,9 @@ def _start_of(file: File, node: ast.expr, depth: int) -> ast.Call | None:
     if not before:
         return None
     last = max(before, key=lambda one: getattr(one, "lineno", 0))
+    block = file.block(file.statement(last))
+    if len(before) > 1 and not {*block} & {node, *file.ancestors(node)}:  # in another branch
+        return None
     parent = file.parents[last]
     match parent:
         case ast.withitem():

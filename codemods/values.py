@@ -45,6 +45,9 @@ def _defaults_to_none(function: FunctionNode | ast.Lambda, key: str) -> bool:
 
 def _assigned_none(file: File, node: ast.AST) -> bool:
     parent = file.parents.get(node)
+    if isinstance(parent, ast.Tuple) and isinstance(assign := file.parents[parent], ast.Assign):
+        values = getattr(assign.value, "elts", ())
+        return any(one is node and is_none(v) for one, v in zip(parent.elts, values, strict=False))
     return isinstance(parent, ast.Assign | ast.AnnAssign) and _gives_none(parent.value)
 
 

@@ -12,7 +12,7 @@ from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Site
 from codemods.starting import rewrite_attributes
-from codemods.values import attribute_value, literal_key, nanoseconds, value_type
+from codemods.values import attribute_value, is_none, literal_key, nanoseconds, value_type
 
 rule = define(
     code="JO302",
@@ -118,6 +118,9 @@ def _literal(site: Site, change: Change, fields: ast.Dict) -> tuple[Part, ...]:
         return (exception, ", attributes=", fields)
     rename_member(change, site.node, "add_event")
     rewrite_attributes(change, fields)
+    for key, value in zip(fields.keys, fields.values, strict=True):
+        if key is None:
+            change.unsafe = f"`{file.text(value)}` holds no `event` and only values that are kept"
     if "event" not in keys:
         return ('"log", ', fields) if keys else ('"log"',)
     index = keys.index("event")
@@ -227,6 +230,7 @@ def log_event(site: Site) -> Change:
     new = {argument_of(call, event): (event,) if known else ("str(", event, ")")}
     if payload is not None:
         value = attribute_value(site.file, payload)
-        new[argument_of(call, payload)] = ('{"payload": ', *value, "}")
+        fields = None if is_none(payload) else ('{"payload": ', *value, "}")
+        new[argument_of(call, payload)] = fields
     rewrite_arguments(change, call, new)
     return change

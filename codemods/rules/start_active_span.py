@@ -84,6 +84,8 @@ def start_active_span(site: Site) -> Change | Report:
         return _by_hand(site, change, call, parent)
     if isinstance(parent, ast.Expr):
         return _thrown_away(site, change, call)
+    if isinstance(parent, ast.NamedExpr):
+        raise CannotRewrite("`:=` would keep the context manager; give it a name with `as`")
     if not _is_entered(site.file, call):
         return _KEPT
     if is_left_open(site.file, call):
@@ -102,7 +104,7 @@ def _is_entered(file: File, node: ast.expr) -> bool:
     match parent:
         case ast.withitem() | ast.Return() | ast.Lambda():
             return True
-        case ast.IfExp() | ast.BoolOp() | ast.NamedExpr():
+        case ast.IfExp() | ast.BoolOp():
             return _is_entered(file, parent)
     return is_stacked(parent)
 

@@ -61,3 +61,13 @@ def test_fields_of_a_dict_call_are_written_out_and_what_is_spread_needs_unsafe()
     after = AFTER.replace("{call}", "add_event('mark', {\"n\": 1, **more})")
     check(before, after, unsafe=True)
     assert b"log_kv" in run(before).source
+
+
+def test_fields_that_are_spread_into_others_wait_for_unsafe() -> None:
+    before = "def f(span, more):\n    span.log_kv({'level': 'info', **more})\n"
+    assert any("holds no `event`" in one.message + one.advice for one in run(before).findings)
+
+
+def test_a_payload_of_none_is_none() -> None:
+    after = run("def f(span):\n    span.log_event('a', None)\n").source.decode()
+    assert "span.add_event('a')\n" in after

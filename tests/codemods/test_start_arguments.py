@@ -72,3 +72,16 @@ def test_a_kind_that_is_no_literal_stays_an_attribute_and_says_so() -> None:
     done = run(HEAD.format("parent") + call + "\n")
     assert b"attributes={'span.kind': parent}" in done.source
     assert any("Give `kind=`" in one.advice for one in done.findings)
+
+
+def test_a_parent_that_may_be_none_waits_beside_references() -> None:
+    call = "tracer.start_span('a', child_of=parent, references=[opentracing.follows_from(one)])"
+    assert "references=" in started(call, "one: opentracing.SpanContext, parent=None")
+
+
+def test_a_time_that_is_unpacked_as_none_stays_none() -> None:
+    before = (
+        "import opentracing\n\n\ndef start(tracer: opentracing.Tracer):\n    when, name = None, 'a'\n"
+        "    return tracer.start_span(name, start_time=when)\n"
+    )
+    assert "start_time=int(when * 1e9) if when is not None else None" in run(before).source.decode()
