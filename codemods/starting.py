@@ -143,6 +143,7 @@ def _name(call: ast.Call, value: ast.expr, new: Arguments) -> None:
 
 def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new: Arguments) -> None:
     context: tuple[Part, ...] | None = None
+    is_parent = False
     if (child_of := arguments.get("child_of")) is not None:
         argument = argument_of(call, child_of)
         context = parent_context(change, child_of)
@@ -171,6 +172,8 @@ def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new:
     if context is None:
         empty = f"context={change.use('opentelemetry.context', 'Context')}()"
         new[ignored] = (empty,) if always else (f"{empty} if ", ignore, " else None")
+    elif is_parent and "None" in "".join(part for part in context if isinstance(part, str)):
+        change.unsafe = change.unsafe or "its references name a parent"
     elif child_of is not None and change.file.detail(child_of) == "extracted":
         if not change.unsafe:  # what finds nothing gives the context that is current
             change.unsafe = "a parent was extracted, or no span is active here"

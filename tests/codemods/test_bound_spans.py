@@ -87,8 +87,7 @@ def test_a_chain_that_begins_with_baggage_is_held_with_its_span() -> None:
 
 def test_a_kind_that_is_set_behind_two_branches_stays_an_attribute() -> None:
     shape = (
-        "if tracer:\n    one = tracer.start_span('a')\n"
-        "else:\n    one = tracer.start_span('b')\n"
+        "if tracer:\n    one = tracer.start_span('a')\nelse:\n    one = tracer.start_span('b')\n"
     )
     done = check(
         HEAD + shape + "one.set_tag('span.kind', 'client')\n",

@@ -81,7 +81,14 @@ def test_a_parent_that_may_be_none_waits_beside_references() -> None:
 
 def test_a_time_that_is_unpacked_as_none_stays_none() -> None:
     before = (
-        "import opentracing\n\n\ndef start(tracer: opentracing.Tracer):\n    when, name = None, 'a'\n"
+        "import opentracing\n\n\ndef start(tracer: opentracing.Tracer):\n"
+        "    when, name = None, 'a'\n"
         "    return tracer.start_span(name, start_time=when)\n"
     )
     assert "start_time=int(when * 1e9) if when is not None else None" in run(before).source.decode()
+
+
+def test_references_that_may_be_none_wait_beside_an_ignored_active_span() -> None:
+    chosen = "[opentracing.child_of(parent.context)] if parent else None"
+    call = f"tracer.start_span('a', references={chosen}, ignore_active_span=True)"
+    assert "references=" in started(call)
