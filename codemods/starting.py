@@ -172,8 +172,9 @@ def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new:
     if context is None:
         empty = f"context={change.use('opentelemetry.context', 'Context')}()"
         new[ignored] = (empty,) if always else (f"{empty} if ", ignore, " else None")
-    elif is_parent and "None" in "".join(part for part in context if isinstance(part, str)):
-        change.unsafe = change.unsafe or "its references name a parent"
+    elif is_parent:
+        if "None" in "".join(part for part in context if isinstance(part, str)):
+            change.unsafe = change.unsafe or "its references name a parent"
     elif child_of is not None and change.file.detail(child_of) == "extracted":
         if not change.unsafe:  # what finds nothing gives the context that is current
             change.unsafe = "a parent was extracted, or no span is active here"

@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 from codemods import chain
 from codemods.edits import Part
-from codemods.emit import argument_of, remove_item, rename_member, rewrite_arguments
+from codemods.emit import argument_of, in_order, remove_item, rename_member, rewrite_arguments
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Site
@@ -74,7 +74,11 @@ def log_kv(site: Site) -> Change:
     new: dict[ast.expr | ast.keyword, tuple[Part, ...] | None]
     new = {argument_of(call, fields): parts}
     if (when := arguments.get("timestamp")) is not None:
-        new[argument_of(call, when)] = ("timestamp=", *nanoseconds(site.file, when))
+        time: tuple[Part, ...] = ("timestamp=", *nanoseconds(site.file, when))
+        places = sorted(
+            (argument_of(call, fields), argument_of(call, when)), key=in_order(call).index
+        )
+        new = dict(zip(places, (parts, time), strict=True))  # the name of the event stands first
     rewrite_arguments(change, call, new)
     return change
 

@@ -71,3 +71,9 @@ def test_fields_that_are_spread_into_others_wait_for_unsafe() -> None:
 def test_a_payload_of_none_is_none() -> None:
     after = run("def f(span):\n    span.log_event('a', None)\n").source.decode()
     assert "span.add_event('a')\n" in after
+
+
+def test_a_time_before_the_fields_stands_behind_the_name() -> None:
+    log = "span.log_kv(timestamp=1, key_values={'event': 'a', 'b': 2})"
+    after = run(f"def f(span):\n    {log}\n").source.decode()
+    assert "span.add_event('a', {'b': 2}, timestamp=1000000000)" in after

@@ -92,3 +92,11 @@ def test_references_that_may_be_none_wait_beside_an_ignored_active_span() -> Non
     chosen = "[opentracing.child_of(parent.context)] if parent else None"
     call = f"tracer.start_span('a', references={chosen}, ignore_active_span=True)"
     assert "references=" in started(call)
+
+
+def test_references_stand_for_a_parent_of_none_where_the_active_span_is_ignored() -> None:
+    refs = "references=[opentracing.follows_from(parent.context)]"
+    call = f"tracer.start_span('a', child_of=None, {refs}, ignore_active_span=True)"
+    after = started(call, "parent: opentracing.Span", unsafe=True)
+    assert after.count("context=") == 1
+    assert "links=[trace.Link(parent.get_span_context())]" in after
