@@ -68,6 +68,12 @@ def tags_and_times(
     return [parts for parts in (*new.values(), *extra) if parts]
 
 
+_FALSE_IN_SECOND_PLACE = (
+    "`False` is taken for `finish_on_close`, as it was meant before OpenTracing 2.0; since then it "
+    "said nothing, and the scope ended the span."
+)
+
+
 def _arguments(change: Change, call: ast.Call) -> dict[str, ast.expr]:
     """The arguments by name; what is spread with `*` or `**` stays, with a precondition."""
     found: dict[str, ast.expr] = {}
@@ -77,6 +83,8 @@ def _arguments(change: Change, call: ast.Call) -> dict[str, ast.expr]:
             break
         if index == 1 and is_constant(arg, bool):  # as OpenTracing 2.0's release candidates had it
             found["finish_on_close"] = arg
+            if not arg.value:  # type: ignore[attr-defined]
+                change.advise(_FALSE_IN_SECOND_PLACE)
         elif index < len(PARAMETERS):
             found[PARAMETERS[index]] = arg
     for keyword in call.keywords:
@@ -142,46 +150,55 @@ def _name(call: ast.Call, value: ast.expr, new: Arguments) -> None:
 
 
 def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new: Arguments) -> None:
-    context: tuple[Part, ...] | None = None
-    is_parent = False
-    if (child_of := arguments.get("child_of")) is not None:
-        argument = argument_of(call, child_of)
+    """`child_of`, `references` and `ignore_active_span`, which bear on each other."""
+    child_of, listed = arguments.get("child_of"), arguments.get("references")
+    context = given = None
+    if child_of is not None:
         context = parent_context(change, child_of)
-        new[argument] = ("context=", *context) if context else None
-    if "references" in arguments:
-        node = arguments["references"]
+        new[argument_of(call, child_of)] = ("context=", *context) if context else None
+    if listed is not None:
         given = references(
             change,
-            node,
+            listed,
             has_parent=context is not None,
             ignores_active=_ignores_active(arguments),
         )
-        new[argument_of(call, node)] = given
-        if given and child_of is not None and context and context[-1] != ")":
-            text = change.file.text(child_of)
-            change.unsafe = change.unsafe or f"`{text}` is a parent, not None"
-        is_parent = given is not None and context is None and given[0] == "context="
-        context = given if is_parent else context
-    if (ignore := arguments.get("ignore_active_span")) is None:
+        new[argument_of(call, listed)] = given
+        if given and child_of is not None and context and _may_be_none(context):
+            _need(change, f"`{change.file.text(child_of)}` is a parent, not None")
+    ignore = arguments.get("ignore_active_span")
+    if ignore is None:
         return
-    ignored = argument_of(call, ignore)
-    new[ignored] = None
+    new[argument_of(call, ignore)] = None
     if isinstance(ignore, ast.Constant) and not ignore.value:
         return
-    always = isinstance(ignore, ast.Constant)
-    if context is None:
-        empty = f"context={change.use('opentelemetry.context', 'Context')}()"
-        new[ignored] = (empty,) if always else (f"{empty} if ", ignore, " else None")
-    elif is_parent:
-        if "None" in "".join(part for part in context if isinstance(part, str)):
-            change.unsafe = change.unsafe or "its references name a parent"
+    if context is None and given is not None and given[0] == "context=":
+        if "None" in "".join(part for part in given if isinstance(part, str)):
+            _need(change, "its references name a parent")
+    elif context is None:
+        new[argument_of(call, ignore)] = ("context=", *_root(change, ignore))
     elif child_of is not None and change.file.detail(child_of) == "extracted":
-        if not change.unsafe:  # what finds nothing gives the context that is current
-            change.unsafe = "a parent was extracted, or no span is active here"
-    elif child_of is not None and context[-1] != ")":  # None where there is no parent
-        empty = f"{change.use('opentelemetry.context', 'Context')}()"
-        root = (empty,) if always else (f"({empty} if ", ignore, " else None)")
-        new[argument] = ("context=(", *context, ") or ", *root)
+        # What finds nothing gives the context that is current.
+        _need(change, "a parent was extracted, or no span is active here")
+    elif child_of is not None and _may_be_none(context):
+        root = _root(change, ignore)
+        root = root if len(root) == 1 else ("(", *root, ")")
+        new[argument_of(call, child_of)] = ("context=(", *context, ") or ", *root)
+
+
+def _root(change: Change, ignore: ast.expr) -> tuple[Part, ...]:
+    """The context of a span that begins a trace, if the active span is ignored."""
+    empty = f"{change.use('opentelemetry.context', 'Context')}()"
+    return (empty,) if isinstance(ignore, ast.Constant) else (f"{empty} if ", ignore, " else None")
+
+
+def _may_be_none(context: tuple[Part, ...]) -> bool:
+    """Whether it is not surely a call that makes a context."""
+    return context[-1] != ")"
+
+
+def _need(change: Change, precondition: str) -> None:
+    change.unsafe = change.unsafe or precondition
 
 
 def _ignores_active(arguments: dict[str, ast.expr]) -> bool:

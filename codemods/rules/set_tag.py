@@ -105,6 +105,8 @@ def set_tag(site: Site) -> Change | Report:
 
 def _rename_key(site: Site, change: Change, key: ast.expr, name: str) -> None:
     new = SEMCONV.get(name)
+    if isinstance(key, ast.Constant) and isinstance(key.value, int | float):
+        change.replace(key, f'"{key.value}"')  # OpenTelemetry drops other keys
     if site.options.semconv and new and isinstance(key, ast.Constant):
         change.replace(key, f'"{new}"')
 

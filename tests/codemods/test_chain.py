@@ -70,3 +70,8 @@ def test_a_call_whose_result_an_expression_drops_is_rewritten(written: str) -> N
 def test_a_call_whose_result_is_wanted_is_left(written: str) -> None:
     text = HEAD + "    " + written.format("span.set_tag('a', 1)") + "\n"
     assert "span.set_tag" in run(text).source.decode()
+
+
+def test_a_key_that_is_no_text_becomes_one() -> None:
+    result = run("import opentracing\n\nopentracing.tracer.active_span.set_tag(1, 2)\n")
+    assert b'.set_attribute("1", 2)' in result.source

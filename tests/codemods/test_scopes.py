@@ -261,6 +261,7 @@ def test_a_scope_that_does_not_end_its_span_is_only_detached() -> None:
     text = result.source.decode()
     assert "context.detach(span_token)" in text
     assert "span.end()" not in text
+    assert any("before OpenTracing 2.0" in finding.advice for finding in result.findings)
 
 
 @pytest.mark.parametrize("read", ["getattr(g, 'scope', None)", "g.pop('scope', None)", "g.scope"])
