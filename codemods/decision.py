@@ -157,6 +157,8 @@ def decide(site: Site) -> Decision:
         return Decision(site, None, _CUSTOM)
     if fact is not None and fact.detail == "foreign":
         return Decision(site, None, _FOREIGN)
+    if site.member == sites.AT_RUN_TIME:
+        return Decision(site, None, _AT_RUN_TIME)
     found = _handler(site)
     if found is None:
         return Decision(site, None, _unknown(site))
@@ -183,6 +185,12 @@ _CUSTOM = Report(
 _FOREIGN = Report(
     "it looks like OpenTracing, but what made the object is outside of what was read",
     "If it is a legacy tracer or span, migrate the place that makes it, then this one.",
+)
+
+
+_AT_RUN_TIME = Report(
+    "which method or attribute `getattr` finds is known at run time only",
+    "Give it OpenTelemetry's names: set_attribute, add_event, end.",
 )
 
 

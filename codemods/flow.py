@@ -919,6 +919,9 @@ class Flow(Knowledge):
                 if owner.kind == "name" and self.is_legacy(f"{owner.detail}.{attr.value}"):
                     return UNKNOWN
                 return self.member(node, owner, attr.value, scope)
+            if args[0].kind in ("tracer", "span", "scope"):  # which one only a run can tell
+                self.members[node] = args[0]
+                return FOREIGN
         return self._of_container(node, node.func.id, args)
 
     def _of_container(self, node: ast.Call, builtin: str, args: list[Fact]) -> Fact:

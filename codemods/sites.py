@@ -18,6 +18,7 @@ WIRE = re.compile(
 )
 GUARDED = frozenset({"span", "scope", "span_context", "tracer"})
 _TESTED = frozenset({"active", "extracted", *MIXTURES})
+AT_RUN_TIME = "(getattr)"  # the member that `getattr(span, name)` finds
 # Classes by which `isinstance` asks whether there is a span, or a context was extracted.
 _ASKED = frozenset(
     f"{package}.{cls}"
@@ -71,8 +72,9 @@ def _members(file: File) -> Iterator[Site]:
                 continue
             construct = f"{_CLASS.get(owner.kind, owner.kind)}.{node.attr}"
             yield Site(file, node, construct, owner=node.value, member=node.attr)
-        elif isinstance(node, ast.Call) and isinstance(node.args[1], ast.Constant):
-            member = str(node.args[1].value)
+        elif isinstance(node, ast.Call):
+            asked = node.args[1]
+            member = str(asked.value) if isinstance(asked, ast.Constant) else AT_RUN_TIME
             construct = f"{_CLASS.get(owner.kind, owner.kind)}.{member}"
             yield Site(file, node, construct, owner=node.args[0], member=member)
 

@@ -77,6 +77,13 @@ def propagation_error(site: Site) -> Change | Report:
     change = site.change("extract and inject no longer raise").depends_on(*raising)
     if not raising:
         change.unsafe = "what is called in the `try` is rewritten too, and raises it no more"
+    if any(
+        isinstance(one, ast.Return | ast.Raise | ast.Continue | ast.Break) for one in handler.body
+    ):
+        change.advise(
+            "A header that cannot be read is none now, and what follows begins a trace, where the "
+            "handler left."
+        )
     others = _others(site, handler)
     if others:
         return _keep(change, handler, others)

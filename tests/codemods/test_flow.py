@@ -317,3 +317,12 @@ def test_a_span_is_followed_into_a_method_that_is_called_elsewhere(call: str) ->
         f"        {call}\n\n    def work(self, unit):\n        unit.finish()\n"
     )
     assert b"unit.end()" in result.source
+
+
+def test_a_member_whose_name_only_a_run_can_tell_is_reported() -> None:
+    result = run(
+        "import opentracing\n\n\ndef record(span, method, *args):\n"
+        "    getattr(span, method)(*args)\n\n\n"
+        "with opentracing.tracer.start_span('a') as span:\n    record(span, 'set_tag', 'a', 1)\n"
+    )
+    assert "5: opentracing.Span.(getattr)" in left(result)

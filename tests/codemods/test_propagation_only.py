@@ -87,3 +87,13 @@ def test_with_a_reporter_client_and_server_each_have_their_span() -> None:
 def test_without_one_span_per_rpc_there_are_new_ids_as_there_were() -> None:
     result = run(BEFORE.format(reporter="NullReporter", shares=False))
     assert b"NoOp" not in result.source
+
+
+def test_a_handler_that_leaves_where_a_header_is_corrupted_is_noted() -> None:
+    result = run(
+        "import opentracing\n\n\ndef work(tracer: opentracing.Tracer, headers):\n    try:\n"
+        "        parent = tracer.extract(opentracing.Format.TEXT_MAP, headers)\n"
+        "    except opentracing.SpanContextCorruptedException:\n        return\n"
+        "    tracer.start_span('work', child_of=parent).finish()\n"
+    )
+    assert any("where the handler left" in finding.advice for finding in result.findings)
