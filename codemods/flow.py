@@ -98,7 +98,7 @@ class Flow(Knowledge):
         self.imports: dict[ast.alias, str] = {}
         self.scopes: dict[ast.AST, Scope] = {}
         self._pending: list[tuple[FunctionNode | ast.Lambda, Scope]] = []
-        self._elements: dict[ast.AST, Fact] = {}  # what a lambda is given of a container
+        self._handed: dict[tuple[ast.AST, int], Fact] = {}  # what a lambda is given, by place
         self._stars: list[str] = []
         self._foreign = False
         self._hints, self._outer = index.hints, index.outer
@@ -353,8 +353,8 @@ class Flow(Knowledge):
             for key in (arg.arg, index):
                 if key is not None:
                     told = prefer(told, self.fact(f"{function}({key})") or UNKNOWN)
-        if index == 0 and scope.node in self._elements:
-            told = self._elements[scope.node]
+        if index is not None and (scope.node, index) in self._handed:
+            told = self._handed[scope.node, index]
         if default is not None:
             given = self._passed(default)
             told = prefer(told, given if is_legacy_fact(given) else UNKNOWN)
@@ -814,6 +814,8 @@ class Flow(Knowledge):
             self.expression(keyword.value, scope)
         if _last_name(node.func) in _CALLS_LATER:
             self._tell_later(node)
+        elif isinstance(node.func, ast.Lambda):
+            self._hand(node.func, node.args)
         if (owner := self.members.get(node.func)) is not None:
             if owner.detail == "foreign":
                 return FOREIGN
@@ -933,7 +935,7 @@ class Flow(Knowledge):
         key = next((one.value for one in node.keywords if one.arg == "key"), None)
         function = node.args[0] if is_given_first else key
         if isinstance(function, ast.Lambda):
-            self._elements[function] = element_of(container)
+            self._handed[function, 0] = element_of(container)
         elif function is not None and (called := self.kinds.get(function, UNKNOWN)).kind == "name":
             self.learn(f"{called.detail}(0)", element_of(container))
         if builtin in _ONE_OF_THEM:
@@ -980,7 +982,14 @@ class Flow(Knowledge):
         named = {one.arg: one.value for one in node.keywords}
         arguments = [*node.args, *(named[key] for key in ("target", "function") if key in named)]
         functions = [self.kinds.get(one, UNKNOWN) for one in arguments]
-        index = next((i for i, one in enumerate(functions) if one.kind in _FUNCTION), None)
+        index = next(
+            (
+                place
+                for place, one in enumerate(functions)
+                if one.kind in _FUNCTION or isinstance(arguments[place], ast.Lambda)
+            ),
+            None,
+        )
         if index is None or self.is_legacy(functions[index].detail):
             return
         given = arguments[index + 1 :]
@@ -995,7 +1004,16 @@ class Flow(Knowledge):
                     for key, value in zip(keys, values, strict=True)
                     if isinstance(key, ast.Constant) and isinstance(key.value, str)
                 ]
-        self._tell(functions[index].detail, ast.Call(arguments[index], given, keywords))
+        called = arguments[index]
+        if isinstance(called, ast.Lambda):
+            self._hand(called, given)
+        else:
+            self._tell(functions[index].detail, ast.Call(called, given, keywords))
+
+    def _hand(self, called: ast.Lambda, given: Iterable[ast.expr]) -> None:
+        for place, one in enumerate(given):
+            if (value := self.kinds.get(one, UNKNOWN)).kind in INSTANCES:
+                self._handed[called, place] = value
 
     def _is_unbound(self, function: str, node: ast.Call) -> bool:
         """`Base.__init__(self, tracer)`: whether a method is called with its object in front."""

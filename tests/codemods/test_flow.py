@@ -51,6 +51,11 @@ PROGRAMS = {
         "for one in spans.values():\n    one.finish()\n",
         "one.end()",
     ),
+    "what a lambda is called with": (
+        "def f(pool):\n    s = opentracing.tracer.start_span('a')\n"
+        "    (lambda one: one.set_tag('k', 1))(s)\n    pool.submit(lambda one: one.finish(), s)\n",
+        "    (lambda one: one.set_attribute('k', 1))(s)\n    pool.submit(lambda one: one.end(), s)",
+    ),
     "what a lambda gives": (
         "get = lambda: opentracing.tracer.active_span\n"
         "tag = lambda key: get() and get().set_tag(key, 1)\n",
