@@ -11,13 +11,14 @@ from codemods.kinds import MIXTURES
 from codemods.site import File, Site
 
 _ROOTS = "|".join(sorted((re.escape(root) for root in legacy.ROOTS), key=len, reverse=True))
-DOTTED = re.compile(rf"(?:{_ROOTS})(?:\.\w+)+")
+DOTTED = re.compile(rf"(?:{_ROOTS})(?:\.\w+)+(?::\w+)?")
 _BORROWED = re.compile(rf"(?:\w+\.)+(?:{_ROOTS})(?:\.\w+)*")
 WIRE = re.compile(
     r"uber-trace-id|uberctx-|jaeger-debug-id|jaeger-baggage|jaeger_tracing", re.IGNORECASE
 )
 GUARDED = frozenset({"span", "scope", "span_context", "tracer"})
 _TESTED = frozenset({"active", "extracted", *MIXTURES})
+_ENTRY_POINTS = ("jaeger", "jaeger_proto", "jaeger_thrift")  # of OpenTelemetry's exporters
 AT_RUN_TIME = "(getattr)"  # the member that `getattr(span, name)` finds
 # Classes by which `isinstance` asks whether there is a span, or a context was extracted.
 _ASKED = frozenset(
@@ -120,6 +121,7 @@ def _strings(file: File) -> Iterator[Site]:
             _is_legacy_text(file, node.value)
             or _is_looked_up(parent, node.value)
             or _is_patched(file, parent, node.value)
+            or (node.value in _ENTRY_POINTS and _names_exporter(parent, node))
         ):
             yield Site(file, node, f'"{node.value}"')
 
@@ -135,6 +137,17 @@ def _is_looked_up(parent: ast.AST, text: str) -> bool:
     """`patch("app.views.opentracing.tracer")`, `import_module("jaeger_client")`."""
     word = "import" if text in legacy.ROOTS else "patch" if _BORROWED.fullmatch(text) else ""
     return bool(word) and isinstance(parent, ast.Call) and word in ast.unparse(parent.func)
+
+
+def _names_exporter(around: ast.AST, node: ast.Constant) -> bool:
+    """`os.environ["OTEL_TRACES_EXPORTER"] = "jaeger"`, also in a dict or as an argument."""
+    beside: list[ast.AST | None] = [*ast.walk(around)]
+    if isinstance(around, ast.Dict):
+        beside = [key for key, one in zip(around.keys, around.values, strict=True) if one is node]
+    return any(
+        "OTEL_TRACES_EXPORTER" in (getattr(one, "value", None), getattr(one, "arg", None))
+        for one in beside
+    )
 
 
 def _is_patched(file: File, parent: ast.AST, text: str) -> bool:

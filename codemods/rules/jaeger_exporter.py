@@ -351,7 +351,15 @@ def method(site: Site) -> Change:
     return site.change("the OTLP exporter has it too").replace(site.node, site.node)
 
 
-@rule.string(r"opentelemetry\.exporter\.jaeger(\.\w+)*")
+@rule.string(r"jaeger(_proto|_thrift)?")
+def by_entry_point(site: Site) -> Report:
+    return Report(
+        "the exporter is chosen by its entry point, which is gone",
+        'OTEL_TRACES_EXPORTER is "otlp" now; where it sends is OTEL_EXPORTER_OTLP_ENDPOINT.',
+    )
+
+
+@rule.string(r"opentelemetry\.exporter\.jaeger(\.\w+)*(:\w+)?")
 def by_name(site: Site) -> Report:
     called = getattr(site.file.parents[site.node], "func", None)
     if getattr(called, "attr", getattr(called, "id", "")) == "getLogger":

@@ -445,3 +445,22 @@ def test_an_optional_exporter_is_asked_for_under_its_new_name() -> None:
 
 def test_an_optional_exporter_that_stays_is_asked_for_as_before() -> None:
     check_noop(OPTIONAL.format(arguments="**cfg"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'os.environ["OTEL_TRACES_EXPORTER"] = "jaeger_thrift"',
+        'os.environ.setdefault("OTEL_TRACES_EXPORTER", "jaeger")',
+        'SETTINGS = {"A": "b", "OTEL_TRACES_EXPORTER": "jaeger_proto"}',
+        'run(OTEL_TRACES_EXPORTER="jaeger")',
+        'EXPORTERS = {"jaeger": "opentelemetry.exporter.jaeger.thrift:JaegerExporter"}',
+    ],
+)
+def test_an_exporter_that_is_named_by_its_entry_point_is_reported(line: str) -> None:
+    result = check_noop(f"import os\n\n{line}\n")
+    assert [finding.code for finding in result.findings] == ["JO801"]
+
+
+def test_the_word_jaeger_alone_names_no_exporter() -> None:
+    check_untouched('NAMES = {"jaeger": 1, "OTEL_TRACES_EXPORTER": "otlp", "b": "jaeger"}\n')
