@@ -32,8 +32,12 @@ def references(
     for index, (relation, target) in enumerate(given.found):
         if index == 0 and not has_parent:
             context = parent_context(change, target) or ("None",)
-            is_certain = change.file.detail(target) == "extracted" or ignores_active
-            if not is_certain and not change.unsafe:
+            is_extracted = change.file.detail(target) == "extracted"
+            if is_extracted and not ignores_active:
+                change.advise(
+                    "Where a span is active here, it was the parent; what was extracted is now."
+                )
+            if not (is_extracted or ignores_active or change.unsafe):
                 change.unsafe = "no span is active here (an active one would be the parent)"
             if relation == "child_of":
                 continue

@@ -294,3 +294,16 @@ def test_a_link_to_what_may_be_a_context_of_either_sort_asks_when_it_runs() -> N
         b"links=[trace.Link(above if isinstance(above, trace.SpanContext) else "
         b"trace.get_current_span(above).get_span_context())]"
     ) in result.source
+
+
+@pytest.mark.parametrize(("ignored", "is_said"), [("", True), (", ignore_active_span=True", False)])
+def test_a_reference_to_what_was_extracted_becomes_the_parent_and_says_so(
+    ignored: str, is_said: bool
+) -> None:
+    result = run(
+        "from opentracing import Format, follows_from\n\n\ndef work(tracer, headers):\n"
+        "    found = tracer.extract(Format.TEXT_MAP, headers)\n"
+        f"    return tracer.start_span('a', references=[follows_from(found)]{ignored})\n"
+    )
+    assert b"context=found" in result.source
+    assert any("it was the parent" in finding.advice for finding in result.findings) == is_said
