@@ -220,13 +220,13 @@ class Flow(Knowledge):
         self._block(node.finalbody, scope)
 
     def _match(self, node: ast.Match, scope: Scope) -> None:
-        self.expression(node.subject, scope)
+        subject = self.expression(node.subject, scope)
         for case in node.cases:
             for inner in ast.walk(case.pattern):
                 if isinstance(inner, ast.expr):
                     self.expression(inner, scope)
                 elif isinstance(inner, ast.MatchAs | ast.MatchStar) and inner.name:
-                    scope.values[inner.name] = UNKNOWN
+                    scope.values[inner.name] = subject if inner is case.pattern else UNKNOWN
             if case.guard is not None:
                 self.expression(case.guard, scope)
         self._branches([*(case.body for case in node.cases), []], scope)

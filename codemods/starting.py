@@ -164,7 +164,8 @@ def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new:
             ignores_active=_ignores_active(arguments),
         )
         new[argument_of(call, listed)] = given
-        if given and child_of is not None and context and _may_be_none(context):
+        is_active = child_of is not None and change.file.detail(child_of) == "active"
+        if given and child_of is not None and context and (is_active or _may_be_none(context)):
             _need(change, f"`{change.file.text(child_of)}` is a parent, not None")
     ignore = arguments.get("ignore_active_span")
     if ignore is None:

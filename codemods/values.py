@@ -214,6 +214,14 @@ def literal_key(file: File, node: ast.expr | None) -> str:
     return CONSTANTS.get(file.symbol(node), "")
 
 
+def _is_handed_on(file: File, node: ast.expr) -> bool:
+    """Whether it is what a function was given, whose callers may say None."""
+    bound = file.bound.get(node.id, ()) if isinstance(node, ast.Name) else ()
+    function = file.function(node)
+    given = [one for one in bound if isinstance(one, ast.arg) and one.annotation is None]
+    return any(file.parents[file.parents[one]] is function for one in given)
+
+
 def nanoseconds(file: File, node: ast.expr) -> tuple[Part, ...]:
     """Seconds as OpenTelemetry's integer nanoseconds."""
     match node:
@@ -224,6 +232,6 @@ def nanoseconds(file: File, node: ast.expr) -> tuple[Part, ...]:
         case ast.Constant(value=None):
             return (node,)
     parts = (*tight(file, node), " * 1e9")
-    if may_be_none(file, node):
+    if may_be_none(file, node) or _is_handed_on(file, node):
         return ("int(", *parts, ") if ", *tight(file, node), " is not None else None")
     return ("int(", *parts, ")")

@@ -56,6 +56,10 @@ PROGRAMS = {
         "    (lambda one: one.set_tag('k', 1))(s)\n    pool.submit(lambda one: one.finish(), s)\n",
         "    (lambda one: one.set_attribute('k', 1))(s)\n    pool.submit(lambda one: one.end(), s)",
     ),
+    "what a case captures": (
+        "match opentracing.tracer.start_span('a'):\n    case one:\n        one.finish()\n",
+        "one.end()",
+    ),
     "what a lambda gives": (
         "get = lambda: opentracing.tracer.active_span\n"
         "tag = lambda key: get() and get().set_tag(key, 1)\n",

@@ -138,3 +138,21 @@ def test_a_time_that_is_none_stays_none() -> None:
         "span.finish(finish_time=None)\n"
     )
     assert b"span.end(end_time=None)" in result.source
+
+
+def test_a_time_that_a_function_is_given_may_be_none() -> None:
+    result = run(
+        "import opentracing\n\n\ndef begin(at, until: float):\n"
+        "    opentracing.tracer.start_span('a', start_time=at).finish(until)\n"
+    )
+    assert b"start_time=int(at * 1e9) if at is not None else None" in result.source
+    assert b".end(end_time=int(until * 1e9))" in result.source
+
+
+def test_the_active_span_beside_references_is_a_parent_only_if_there_is_one() -> None:
+    result = run(
+        "import opentracing\n\ntracer = opentracing.tracer\nq = tracer.start_span('q')\n"
+        "tracer.start_span('a', child_of=tracer.active_span,\n"
+        "    references=[opentracing.child_of(q.context)]).finish()\n"
+    )
+    assert any("is a parent, not None" in finding.advice for finding in result.findings)
