@@ -99,6 +99,7 @@ class Flow(Knowledge):
         self.scopes: dict[ast.AST, Scope] = {}
         self._pending: list[tuple[FunctionNode | ast.Lambda, Scope]] = []
         self._handed: dict[tuple[ast.AST, int], Fact] = {}  # what a lambda is given, by place
+        self._gives: dict[ast.AST, Fact] = {}  # what a lambda gave in the walk before
         self._stars: list[str] = []
         self._foreign = False
         self._hints, self._outer = index.hints, index.outer
@@ -106,8 +107,9 @@ class Flow(Knowledge):
         self._imports_legacy = index.imports_legacy
         for _ in range(_ROUNDS):
             self.read.clear()
+            gave = dict(self._gives)
             self._run()
-            if self.is_settled():
+            if self.is_settled() and self._gives == gave:
                 break
 
     def holds_for(self, module: str, *, is_package: bool, known: Facts) -> bool:
@@ -314,7 +316,9 @@ class Flow(Knowledge):
         scope.outer.update(self._outer.get(node, ()))
         self._parameters(node, scope, outer)
         if lambda_:
-            self.expression(node.body, scope)  # type: ignore[arg-type]
+            given = self.expression(node.body, scope)  # type: ignore[arg-type]
+            if given.kind in INSTANCES:
+                self._gives[node] = given
             return
         assert not isinstance(node, ast.Lambda)
         self._block(body, scope)
@@ -741,9 +745,9 @@ class Flow(Knowledge):
         if found is not None and found.kind != "name":
             return found
         for cls in self.bases(owner.detail) if found is None else ():
-            held = self.fact(f"{cls}.__getattr__()")
-            if held is not None and held.kind in INSTANCES:
-                return self.member(node, held, attr, scope)
+            given = self.fact(f"{cls}.__getattr__()")
+            if given is not None and given.kind in INSTANCES:
+                return self.member(node, given, attr, scope)
         return (  # also a method that overrides a legacy one
             self._legacy_member(node, owner.detail, attr)
             or found
@@ -1117,11 +1121,8 @@ class Flow(Knowledge):
     def _lambda(self, node: ast.Lambda, scope: Scope) -> Fact:
         self._defaults(node.args, scope)
         self._pending.append((node, scope))
-        inner = Scope(scope.qualified, node, scope, owner=scope.owner)
-        named = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
-        inner.values = {one.arg: UNKNOWN for one in named}
-        given = self.expression(node.body, inner)
-        return Fact("callable", given.kind, given.made) if given.kind in INSTANCES else UNKNOWN
+        given = self._gives.get(node)
+        return Fact("callable", given.kind, given.made) if given is not None else UNKNOWN
 
 
 def absolute(module: str, level: int, package: str) -> str:

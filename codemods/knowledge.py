@@ -82,12 +82,16 @@ class Knowledge:
         kept = {key: fact for key, fact in self.own.items() if is_legacy_fact(fact)}
         owners = {owner for key in (*kept, *known) for owner in owners_of(key)}
         for key, fact in self.own.items():
-            lent = fact.kind != "name" or self.package == self.module or self._gives(fact.detail)
-            if key not in kept and lent and leads(key, fact, owners):
+            passed_on = (
+                fact.kind != "name"
+                or self.package == self.module
+                or self._gives_legacy(fact.detail)
+            )
+            if key not in kept and passed_on and leads(key, fact, owners):
                 kept[key] = fact
         return kept
 
-    def _gives(self, function: str) -> bool:
+    def _gives_legacy(self, function: str) -> bool:
         """Whether a function gives something legacy.
 
         It is told of also where a module that is no package imports it; a class is not, or every

@@ -335,3 +335,9 @@ def test_a_member_whose_name_only_a_run_can_tell_is_reported() -> None:
         "with opentracing.tracer.start_span('a') as span:\n    record(span, 'set_tag', 'a', 1)\n"
     )
     assert "5: opentracing.Span.(getattr)" in left(result)
+
+
+def test_lambdas_within_lambdas_are_walked_once_each() -> None:
+    nested = "lambda: " * 40 + "opentracing.tracer.start_span('a').finish()"
+    text = run(f"import opentracing\n\nwork = {nested}\n").source.decode()
+    assert text.endswith("lambda: tracer.start_span('a').end()\n")
