@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from codemods import imports, sites
+from codemods.bindings import absolute
 from codemods.decision import Decision, decide, is_selected
 from codemods.edits import Edit, Editor
-from codemods.flow import absolute
 from codemods.model import NOTHING_STAYS, Facts, Fate, Finding, Options, Rewrite, Stays
 from codemods.parsed import parsed
 from codemods.site import Change, File, Report
@@ -191,8 +191,9 @@ def _attempt(
         shown = editor.made(one.outcome.edits) or one.outcome.removed
         one.applied = one.applied and bool(shown)
     _mark_consumed(editor, decided)
-    changes = [one.outcome for one in decided if one.applied]
-    editor.add_ahead(imports.edits(file, editor, changes))  # type: ignore[arg-type]
+    outcomes = (one.outcome for one in decided if one.applied)
+    changes = [one for one in outcomes if isinstance(one, Change)]
+    editor.add_ahead(imports.edits(file, editor, changes))
     text = editor.render()
     _mark_consumed(editor, decided)
     return text

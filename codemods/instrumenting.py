@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
+from codemods.kinds import MOCK_TRACER, OWN_PROVIDER
 from codemods.provider import set_up_in
 from codemods.site import CannotRewrite, Change, File, Site
 
@@ -28,8 +29,6 @@ INSTRUMENTORS = {
     "tornado": ("tornado", "TornadoInstrumentor"),
     "urllib": ("urllib", "URLLibInstrumentor"),
 }
-# What is known of a tracer that has its provider to itself.
-_OWN = ("own", "jaeger_client.Tracer", "opentracing.mocktracer.MockTracer")
 
 
 def instrumentor(change: Change, library: str) -> str:
@@ -80,7 +79,7 @@ def check_global(file: File, tracer: ast.expr | None) -> None:
     fact = file.flow.kinds.get(tracer)
     if fact is not None and fact.kind in ("foreign", "other"):
         raise CannotRewrite(f"what makes `{file.text(tracer)}` is not known here")
-    if file.detail(tracer) in _OWN and not set_up_in(file):
+    if file.detail(tracer) in (*OWN_PROVIDER, MOCK_TRACER) and not set_up_in(file):
         raise CannotRewrite(
             "the tracer has a provider of its own, which the instrumentation has to be given as "
             "tracer_provider="

@@ -15,6 +15,11 @@ INSTANCES = frozenset(
     {*legacy.CALLS.values(), *legacy.ATTRIBUTES.values(), *legacy.METHODS.values(), "tracer"}
 ) - {"", "[]span"}
 
+FIXTURE = Fact("function", "fixture")
+CONFTEST = "conftest"  # the name under which a module knows the nearest conftest.py
+MOCK_TRACER = "opentracing.mocktracer.MockTracer"
+QUOTED = "opentracing.(quoted annotation)"  # a string in which a legacy name is one of several
+OWN_PROVIDER = ("own", "jaeger_client.Tracer")  # details of tracers with a provider of their own
 HANDED_OUT = "handed out"  # the detail of a MockTracer that a function returns where it makes it
 ACTIVE_OR_NONE = "active or None"  # the active scope, as a function gives it
 HOLDERS = ("manager", "tuple", "callable")  # what gives an instance: entered, indexed, called

@@ -15,7 +15,7 @@ from codemods.setup import (
     Plan,
 )
 from codemods.site import Change, File, Report, tight
-from codemods.source import Span
+from codemods.source import Span, last_name
 from codemods.values import is_none, may_be_none
 
 # Exporters of OpenTelemetry's beta, which named the service themselves.
@@ -195,7 +195,7 @@ def services_named(file: File) -> dict[ast.Call, ast.expr]:
             given = [one.value for one in node.keywords if one.arg == "service_name"]
             for service in (*node.args[:1], *given):
                 named[node] = service
-    return dict(sorted(named.items(), key=lambda item: position(item[0])))
+    return dict(sorted(named.items(), key=lambda item: file.span(item[0]).start))
 
 
 def service_resource(change: Change, service: ast.expr) -> Line:
@@ -204,9 +204,13 @@ def service_resource(change: Change, service: ast.expr) -> Line:
     return (f'resource={resource}.create({{"service.name": ', *tight(change.file, service), "})")
 
 
-def position(node: ast.AST) -> tuple[int, int]:
-    """Line and column where a node begins."""
-    return (node.lineno, node.col_offset)  # type: ignore[attr-defined]
+def provider_setters(file: File) -> list[ast.Call]:
+    """The calls of OpenTelemetry's `set_tracer_provider` that were here before."""
+    return [
+        node
+        for node in file.nodes
+        if isinstance(node, ast.Call) and last_name(node.func) == "set_tracer_provider"
+    ]
 
 
 def becomes_global(file: File, call: ast.Call) -> bool:
@@ -267,7 +271,8 @@ def set_up_in(file: File) -> list[ast.AST]:
                 or (symbol == "opentracing.tracer" and _is_set(node))
             ),
         ]
-    return file.memo["set up"]  # type: ignore[return-value]
+    found: list[ast.AST] = file.memo["set up"]
+    return found
 
 
 def _is_set(node: ast.AST) -> bool:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import TypeGuard
 
 from codemods.kinds import ACTIVE_OR_NONE
-from codemods.site import File, FunctionNode
+from codemods.site import File
 from codemods.sites import is_tested
+from codemods.source import FunctionNode, last_name
 from codemods.values import is_none
 
 STARTS = frozenset({"start_active_span"})
@@ -49,7 +50,7 @@ def variable(file: File, node: ast.AST) -> Variable | None:
     """The scope variable an expression (a name or attribute) is an occurrence of."""
     if "scopes" not in file.memo:
         file.memo["scopes"] = _variables(file)
-    table: dict[ast.AST, Variable] = file.memo["scopes"]  # type: ignore[assignment]
+    table: dict[ast.AST, Variable] = file.memo["scopes"]
     return table.get(node)
 
 
@@ -86,7 +87,7 @@ def _names(file: File, key: str) -> list[ast.Name]:
             if isinstance(node, ast.Name):
                 made.setdefault(node.id, []).append(node)
         file.memo["names"] = made
-    table: dict[str, list[ast.Name]] = file.memo["names"]  # type: ignore[assignment]
+    table: dict[str, list[ast.Name]] = file.memo["names"]
     return table.get(key, [])
 
 
@@ -436,10 +437,7 @@ def is_left_open(file: File, returned: ast.AST) -> bool:
     if not isinstance(file.parents[returned], ast.Return):
         return False
     maker = getattr(file.function(returned), "name", None)
-    return any(
-        getattr(call.func, "attr", getattr(call.func, "id", "")) == maker
-        for call in _called_for_nothing(file)
-    )
+    return any(last_name(call.func) == maker for call in _called_for_nothing(file))
 
 
 def _called_for_nothing(file: File) -> Iterator[ast.Call]:

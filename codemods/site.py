@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeGuard
 
 from codemods.edits import Edit, Part
 from codemods.flow import Flow
 from codemods.model import Options
-from codemods.source import Source, Span, children
+from codemods.source import FunctionNode, Source, Span, children
 
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _TIGHT = (
     ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant, ast.List, ast.Dict, ast.Set,
     ast.ListComp, ast.SetComp, ast.DictComp, ast.JoinedStr,
@@ -138,7 +138,7 @@ class File:
         self.bound = self._bound_names()
         self.owns_tracer = "tracer" not in self.bound and not self._is_optional()
         self._taken: dict[str, tuple[str, str]] = {}
-        self.memo: dict[object, object] = {}
+        self.memo: dict[object, Any] = {}
 
     def _walk(self) -> None:
         todo: list[ast.AST] = [self.source.tree]
@@ -346,6 +346,6 @@ def tight(file: File, node: ast.expr) -> tuple[Part, ...]:
     return ("(", node, ")")
 
 
-def is_constant(node: ast.AST | None, *types: type) -> bool:
+def is_constant(node: ast.AST | None, *types: type) -> TypeGuard[ast.Constant]:
     """Whether a node is a literal of one of these types."""
     return isinstance(node, ast.Constant) and type(node.value) in types

@@ -20,6 +20,7 @@ _NEWLINE = re.compile(r"\r\n|\r|\n")
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 Ranged = ast.AST
 _RANGED = (ast.expr, ast.stmt, ast.alias, ast.arg, ast.keyword, ast.excepthandler)
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _DECORATED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -45,6 +46,13 @@ def children(node: ast.AST) -> list[ast.AST]:
         elif isinstance(value, ast.AST):
             found.append(value)
     return found
+
+
+def last_name(node: ast.AST | None) -> str:
+    """The last word of a name or dotted name: `set_tag` of `span.set_tag`, or ""."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
 
 
 class Span(NamedTuple):

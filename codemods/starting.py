@@ -12,6 +12,7 @@ from codemods.names import KINDS
 from codemods.parents import parent_context
 from codemods.references import references
 from codemods.site import CannotRewrite, Change, File, Site, is_constant
+from codemods.source import last_name
 from codemods.values import attribute_value, is_none, literal_key, nanoseconds
 
 PARAMETERS = (
@@ -83,7 +84,7 @@ def _arguments(change: Change, call: ast.Call) -> dict[str, ast.expr]:
             break
         if index == 1 and is_constant(arg, bool):  # as OpenTracing 2.0's release candidates had it
             found["finish_on_close"] = arg
-            if not arg.value:  # type: ignore[attr-defined]
+            if not arg.value:
                 change.advise(_FALSE_IN_SECOND_PLACE)
         elif index < len(PARAMETERS):
             found[PARAMETERS[index]] = arg
@@ -112,7 +113,7 @@ def _line_of_legacy(file: File, spread: ast.expr) -> int:
         return 0
     own = {one.arg for one in (*function.args.args, *function.args.kwonlyargs)}
     for call in file.nodes:
-        if isinstance(call, ast.Call) and function.name == _name_of(call.func):
+        if isinstance(call, ast.Call) and function.name == last_name(call.func):
             given = {keyword.arg for keyword in call.keywords}
             if _are_legacy(given - own):
                 return call.lineno
@@ -133,10 +134,6 @@ def _put_in(around: ast.AST) -> set[object]:
 
 def _are_legacy(given: Iterable[object]) -> bool:
     return any(name in PARAMETERS for name in given)
-
-
-def _name_of(called: ast.expr) -> str:
-    return str(getattr(called, "attr", "") or getattr(called, "id", ""))
 
 
 Arguments = dict[Argument, "tuple[Part, ...] | None"]
@@ -403,7 +400,8 @@ def _hoists(file: File) -> dict[ast.Call, tuple[ast.Call, str]]:
             for node in file.nodes
             if isinstance(node, ast.Call) and (found := _hoist(file, node)) is not None
         }
-    return file.memo["hoists"]  # type: ignore[return-value]
+    hoists: dict[ast.Call, tuple[ast.Call, str]] = file.memo["hoists"]
+    return hoists
 
 
 def _hoist(file: File, node: ast.Call) -> tuple[ast.Call, str] | None:

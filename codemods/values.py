@@ -6,7 +6,8 @@ import ast
 import re
 
 from codemods.edits import Part
-from codemods.site import File, FunctionNode, tight
+from codemods.site import File, tight
+from codemods.source import FunctionNode
 
 
 def may_be_none(file: File, node: ast.expr) -> bool:

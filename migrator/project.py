@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 import codemods
 from codemods import Fact, Facts, Unreadable, legacy
-from codemods.flow import CONFTEST
-from codemods.kinds import MIXTURES, is_legacy_fact, is_passed, prefer
+from codemods.kinds import CONFTEST, MIXTURES, is_legacy_fact, is_passed, prefer
 from migrator import importers
 from migrator.discovery import Hits, search
 from migrator.module import SOURCE_FOLDER, Module, module_of

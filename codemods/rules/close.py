@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.edits import Part
+from codemods.kinds import OWN_PROVIDER
 from codemods.model import Safety
 from codemods.origins import place
 from codemods.provider import keeps_provider
@@ -39,9 +40,6 @@ trace.get_tracer_provider().shutdown()
 )
 
 
-_OWN = ("own", "jaeger_client.Tracer")  # what the flow says of tracers with their own provider
-
-
 @rule.member("tracer", "close")
 def close(site: Site) -> Change:
     change = site.change("the provider sends what is left and stops")
@@ -62,7 +60,7 @@ def _provider(site: Site, change: Change) -> tuple[Part, ...]:
     fact = file.flow.kinds.get(site.owner) if site.owner is not None else None
     made = [(maker, file.flow.makers.get(maker)) for maker in (fact.made if fact else ())]
     for maker, node in made:
-        if node is None and fact is not None and fact.detail in _OWN:
+        if node is None and fact is not None and fact.detail in OWN_PROVIDER:
             raise _not_at_hand(maker, file)
         if node is None or not keeps_provider(file, node):
             continue

@@ -6,7 +6,13 @@ import ast
 
 from codemods.edits import Part
 from codemods.model import Safety
-from codemods.provider import becomes_global, free_name, port_note, provider_lines
+from codemods.provider import (
+    becomes_global,
+    free_name,
+    port_note,
+    provider_lines,
+    provider_setters,
+)
 from codemods.registry import define
 from codemods.rules.optional_import import tested_import
 from codemods.scopes import holder, occurrences
@@ -330,14 +336,7 @@ def _other_provider(file: File) -> int:
 
     It takes only the first, and leaves it at a warning.
     """
-    lines = [
-        node.lineno
-        for node in file.nodes
-        if isinstance(node, ast.Call)
-        and (getattr(node.func, "attr", "") or getattr(node.func, "id", ""))
-        == "set_tracer_provider"
-    ]
-    return min(lines, default=0)
+    return min((call.lineno for call in provider_setters(file)), default=0)
 
 
 def _chained_at_run_time(site: Site, owner: ast.Call, *, is_global: bool) -> Change:

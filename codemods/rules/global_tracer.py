@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from codemods.flow import FIXTURE, MOCK_TRACER
-from codemods.kinds import HANDED_OUT
+from codemods.kinds import FIXTURE, HANDED_OUT, MOCK_TRACER
 from codemods.model import Safety
 from codemods.origins import place
 from codemods.provider import SET_ONCE, keeps_provider

@@ -13,7 +13,6 @@ from codemods.provider import (
     CHOOSERS,
     exporter_call,
     port_note,
-    position,
     service_resource,
     services_named,
     url,
@@ -23,6 +22,7 @@ from codemods.rules.optional_import import tested_import
 from codemods.setup import EXPORTERS
 from codemods.site import CannotRewrite, Change, File, Report, Site
 from codemods.sites import is_tested
+from codemods.source import last_name
 from codemods.values import is_none
 
 rule = define(
@@ -300,18 +300,19 @@ def _is_known_at(file: File, service: ast.expr, exporter: ast.AST, provider: ast
     """Whether an expression can be evaluated at the provider, before the exporter."""
     scope = file.function(provider)
     moved = scope is file.function(exporter)
-    start, end = sorted((position(provider), position(exporter)))
+    made = file.span(provider).start
+    start, end = sorted((made, file.span(exporter).start))
     for node in ast.walk(service):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") not in ("getenv", "get"):
             return False
         for bound in file.bound.get(node.id, ()) if isinstance(node, ast.Name) else ():
             inside = isinstance(bound, ast.arg) or file.function(bound) is not file.source.tree
-            late = scope is file.function(bound) and position(bound) > position(provider)
+            late = scope is file.function(bound) and file.span(bound).start > made
             if late or (inside and not moved):
                 return False
     reads_environment = "env" in file.text(service)
     return not any(
-        start < position(node) < end
+        start < file.span(node).start < end
         and (
             file.text(node) in file.text(service)
             if isinstance(getattr(node, "ctx", None), ast.Store)
@@ -362,7 +363,7 @@ def by_entry_point(site: Site) -> Report:
 @rule.string(r"opentelemetry\.exporter\.jaeger(\.\w+)*(:\w+)?")
 def by_name(site: Site) -> Report:
     called = getattr(site.file.parents[site.node], "func", None)
-    if getattr(called, "attr", getattr(called, "id", "")) == "getLogger":
+    if last_name(called) == "getLogger":
         return Report(
             "the name of the Jaeger exporter's logger",
             'The OTLP exporters log to "opentelemetry.exporter.otlp" and below.',

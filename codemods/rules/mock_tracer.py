@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from codemods.flow import MOCK_TRACER
-from codemods.kinds import HANDED_OUT
+from codemods.kinds import HANDED_OUT, MOCK_TRACER
 from codemods.model import Safety
 from codemods.provider import SET_ONCE, free_name
 from codemods.registry import define

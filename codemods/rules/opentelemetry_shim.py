@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 
 from codemods.model import Safety
+from codemods.provider import provider_setters
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, File, Site
+from codemods.source import last_name
 
 rule = define(
     code="JO111",
@@ -69,17 +71,13 @@ def create_tracer(site: Site) -> Change:
 
 def _is_global(provider: ast.expr) -> bool:
     called = provider.func if isinstance(provider, ast.Call) else None
-    return getattr(called, "attr", getattr(called, "id", "")) == "get_tracer_provider"
+    return last_name(called) == "get_tracer_provider"
 
 
 def _is_made_global(file: File, provider: ast.expr) -> bool:
     """Whether the file sets this provider as the global one."""
-    return any(
-        isinstance(node, ast.Call)
-        and getattr(node.func, "attr", getattr(node.func, "id", "")) == "set_tracer_provider"
-        and any(file.text(given) == file.text(provider) for given in node.args)
-        for node in file.nodes
-    )
+    given = (one for call in provider_setters(file) for one in call.args)
+    return any(file.text(one) == file.text(provider) for one in given)
 
 
 @rule.member("tracer", "unwrap")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from codemods.flow import iterated_together
+from codemods.bindings import iterated_together
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, File, Site

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from codemods.flow import QUOTED
+from codemods.kinds import QUOTED
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Report, Site

@@ -1,0 +1,297 @@
+"""What calls give, and what they tell about the parameters of what they call."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+
+from codemods import legacy
+from codemods.bindings import TRACING_NAME, Scope
+from codemods.kinds import (
+    FOREIGN,
+    INSTANCES,
+    OPENTELEMETRY,
+    OTHER,
+    UNKNOWN,
+    all_made,
+    container_call,
+    container_of,
+    detail_of,
+    element_of,
+    held,
+)
+from codemods.members import Members
+from codemods.model import Fact
+from codemods.source import last_name
+
+_MADE_BY_VENDORS = re.compile(r"(?:^|\.)[A-Z]\w*Tracer$|\.Tracer$")
+LEGACY_KEYWORDS = frozenset(
+    {"child_of", "references", "ignore_active_span", "operation_name", "tags"}
+)
+_ONE_OF_THEM = frozenset({"max", "min", "next"})
+_THE_SAME = frozenset({"filter", "iter", "list", "reversed", "set", "sorted", "tuple"})
+_FUNCTION = ("name", "unbound")
+_FILLING = frozenset({"add", "append", "appendleft", "put", "put_nowait", "set"})
+_FILLING_AT = frozenset({"insert", "setdefault"})
+_FILLING_ALL = frozenset({"extend", "update"})
+# What calls a function that it is given, later or elsewhere, and those that take its arguments
+# in a tuple.
+_TAKES_TUPLE = frozenset({"Thread", "Timer", "Process", "apply", "apply_async", "start_new_thread"})
+_CALLS_LATER = _TAKES_TUPLE | {
+    "call_at", "call_later", "call_soon", "call_soon_threadsafe", "partial", "partialmethod",
+    "run", "run_in_executor", "run_sync", "spawn", "spawn_later", "start_soon", "submit",
+    "to_thread", "add_callback", "defer", "Greenlet",
+}  # fmt: skip
+
+
+class Calls(Members):
+    """Calls, of legacy things, of the project's functions and classes, and of Python's own."""
+
+    def _entered(self, value: Fact) -> Fact:
+        if value.kind == "manager":
+            return Fact(value.detail, "", value.made)
+        if value.kind == "instance":
+            for cls in self.bases(value.detail):
+                found = self.fact(f"{cls}.__enter__()") or self.fact(f"{cls}.__aenter__()")
+                if found is not None:
+                    return found
+            return UNKNOWN
+        return value
+
+    def _passed(self, node: ast.expr) -> Fact:
+        """What an argument or default value is to the function: of a class, something to call."""
+        value = self.kinds.get(node, UNKNOWN)
+        if value.kind == "name" and (symbol := self.symbols.get(node)) is not None:
+            kind = legacy.CALLS.get(symbol, "")
+            return self._given(node, "callable" if kind in INSTANCES else "", kind)
+        return value
+
+    def _call(self, node: ast.Call, scope: Scope) -> Fact:
+        callee = self.expression(node.func, scope)
+        args = [self.expression(arg, scope) for arg in node.args]
+        for keyword in node.keywords:
+            self.expression(keyword.value, scope)
+        if last_name(node.func) in _CALLS_LATER:
+            self._tell_later(node)
+        elif isinstance(node.func, ast.Lambda):
+            self._hand(node.func, node.args)
+        if (owner := self.members.get(node.func)) is not None:
+            if owner.detail == "foreign":
+                return FOREIGN
+            method = _member_name(node.func)
+            kind = legacy.METHODS.get((owner.kind, method), "")
+            return self._given(node.func, kind, detail_of(owner, method))
+        legacy_call = (
+            isinstance(node.func, ast.Attribute)
+            and (callee in (UNKNOWN, FOREIGN, OPENTELEMETRY) or self.is_of_a_framework(callee))
+            and self._is_legacy_call(node)
+        )
+        if (kept := self._kept(node, callee)) is not None:
+            return kept
+        if callee.kind == "name" and not legacy_call:
+            return self._call_name(node, callee.detail)
+        if callee.kind == "callable":
+            return Fact(callee.detail, "", callee.made)
+        if callee.kind == "unbound":  # a method of which nobody told yet
+            cls, _, method = callee.detail.rpartition(".")
+            for base in self.bases(cls):
+                self._tell(f"{base}.{method}", node)
+        if isinstance(node.func, ast.Attribute):
+            container = self.kinds.get(node.func.value, UNKNOWN)
+            if container.kind.startswith("[]"):
+                return container_call(container, node.func.attr)
+            if node.func.attr in ("enter_context", "enter_async_context") and args:
+                return self._entered(args[0])
+            self._learn_append(node, args, scope)
+            if node.func.attr == "setdefault" and args[1:] and args[1].kind in INSTANCES:
+                return args[1]
+            if legacy_call:
+                foreign = container == FOREIGN
+                self.members[node.func] = Fact("tracer", "foreign" if foreign else "duck")
+                return (
+                    FOREIGN
+                    if foreign
+                    else self._given(node.func, legacy.METHODS.get(("tracer", node.func.attr), ""))
+                )
+        if callee.kind == "other":
+            return callee
+        if callee == FOREIGN and ("tracer", getattr(node.func, "attr", "")) in legacy.METHODS:
+            return FOREIGN
+        if isinstance(node.func, ast.Name) and node.func.id == "super":
+            return self._super(scope)
+        if isinstance(node.func, ast.Name):
+            return self._builtin(node, args, scope)
+        return UNKNOWN
+
+    def _super(self, scope: Scope) -> Fact:
+        """`super()` of the class whose method this is."""
+        method: Scope | None = scope
+        while method is not None and not method.owner:
+            method = method.parent
+        return Fact("super", method.owner) if method is not None else UNKNOWN
+
+    def _kept(self, node: ast.Call, callee: Fact) -> Fact | None:
+        """`g.pop("span", None)`: what is kept under a name on an object of unknown class."""
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="get" | "pop"), args=[ast.Constant(value=str(key)), *_]
+            ) if TRACING_NAME.search(key):
+                if callee == UNKNOWN or self.is_of_a_framework(callee):
+                    return self.fact(f"?[{key}]") or self.fact(f"?.{key}")
+        return None
+
+    def _is_legacy_call(self, node: ast.Call) -> bool:
+        """`x.start_span(..., child_of=)` or `x.inject(..., Format.TEXT_MAP, ...)`.
+
+        The keywords are OpenTracing's alone, and so are the formats.
+        """
+        assert isinstance(node.func, ast.Attribute)
+        if node.func.attr in ("inject", "extract"):
+            given = (*node.args, *(keyword.value for keyword in node.keywords))
+            return any(self.symbols.get(one, "").startswith("opentracing.Format.") for one in given)
+        return (
+            node.func.attr == "start_span"
+            and not self._foreign
+            and any(keyword.arg in LEGACY_KEYWORDS for keyword in node.keywords)
+        )
+
+    def _learn_append(self, node: ast.Call, args: list[Fact], scope: Scope) -> None:
+        """`spans.append(span)` makes a container of spans; so do a queue and a ContextVar."""
+        assert isinstance(node.func, ast.Attribute)
+        value = UNKNOWN
+        if node.func.attr in _FILLING and len(args) == 1:
+            value = args[0]
+        elif node.func.attr in _FILLING_AT and len(args) == 2:
+            value = args[1]
+        filled = held(value) if value.kind in INSTANCES or value.kind == "tuple" else UNKNOWN
+        if node.func.attr in _FILLING_ALL:
+            named = [self.kinds.get(one.value, UNKNOWN) for one in node.keywords]
+            filled = args[0] if args else container_of(named)
+            filled = filled if filled.kind.startswith("[]") else UNKNOWN
+        if filled != UNKNOWN and isinstance(node.func.value, ast.Name | ast.Attribute):
+            self._fill(node.func.value, filled, scope)
+
+    def _builtin(self, node: ast.Call, args: list[Fact], scope: Scope) -> Fact:
+        assert isinstance(node.func, ast.Name)
+        if node.func.id == "getattr" and len(node.args) >= 2:
+            attr = node.args[1]
+            if isinstance(attr, ast.Constant) and isinstance(attr.value, str):
+                owner = args[0]
+                if owner.kind == "name" and self.is_legacy(f"{owner.detail}.{attr.value}"):
+                    return UNKNOWN
+                return self.member(node, owner, attr.value, scope)
+            if args[0].kind in ("tracer", "span", "scope"):  # which one only a run can tell
+                self.members[node] = args[0]
+                return FOREIGN
+        return self._of_container(node, node.func.id, args)
+
+    def _of_container(self, node: ast.Call, builtin: str, args: list[Fact]) -> Fact:
+        """`sorted(spans, key=lambda span: ...)`, `filter(lambda span: ..., spans)`, `next(...)`."""
+        is_given_first = builtin in ("filter", "map")
+        container = args[is_given_first] if len(args) > is_given_first else UNKNOWN
+        if not container.kind.startswith("[]"):
+            return UNKNOWN
+        key = next((one.value for one in node.keywords if one.arg == "key"), None)
+        function = node.args[0] if is_given_first else key
+        if isinstance(function, ast.Lambda):
+            self._handed[function, 0] = element_of(container)
+        elif function is not None and (called := self.kinds.get(function, UNKNOWN)).kind == "name":
+            self.learn(f"{called.detail}(0)", element_of(container))
+        if builtin in _ONE_OF_THEM:
+            return element_of(container)
+        return container if builtin in _THE_SAME else UNKNOWN
+
+    def _call_name(self, node: ast.Call, qualified: str) -> Fact:
+        if self.is_legacy(qualified):
+            canonical = legacy.canonical(qualified)
+            active = canonical.endswith(("get_current_span", "get_active_span"))
+            detail = "active" if active else canonical
+            return self._given(node.func, legacy.CALLS.get(canonical, ""), detail)
+        if qualified.partition(".")[0] == "opentelemetry":
+            return OPENTELEMETRY
+        if qualified.partition(".")[0] in legacy.OTHER_TRACERS:
+            return OTHER
+        found = self.fact(qualified)
+        target = qualified
+        if found is not None and found.kind == "class":
+            made = self.class_member(qualified, "__init__")
+            target = made.detail if made is not None else f"{qualified}.__init__"
+        self._tell(target, node)
+        if found is not None and found.kind == "class":
+            bases = (self.fact(base) or UNKNOWN for base in self.bases(qualified))
+            return Fact("instance", qualified, all_made(bases))
+        given = self.fact(f"{qualified}()")
+        is_vendors = _MADE_BY_VENDORS.search(qualified) and found is None  # `lightstep.Tracer()`
+        return given or (FOREIGN if is_vendors or not self._imports_legacy else UNKNOWN)
+
+    def _tell(self, function: str, node: ast.Call) -> None:
+        """What a call tells about the parameters of the function it calls."""
+        given = node.args[1:] if self._is_unbound(function, node) else node.args
+        told: dict[str | None, ast.expr] = {str(i): value for i, value in enumerate(given)}
+        told.update((keyword.arg, keyword.value) for keyword in node.keywords)
+        for key, argument in told.items():
+            value = self._passed(argument)
+            kind = value.kind.removeprefix("[]")
+            if key and (kind in INSTANCES or kind in ("instance", "callable")):
+                detail = "" if self.is_legacy(value.detail) else value.detail
+                self.learn(f"{function}({key})", Fact(value.kind, detail, value.made, value.beside))
+
+    def _tell_later(self, node: ast.Call) -> None:
+        """`submit(work, span)`, `Thread(target=work, args=(span,))`: what is called elsewhere."""
+        named = {one.arg: one.value for one in node.keywords}
+        arguments = [*node.args, *(named[key] for key in ("target", "function") if key in named)]
+        functions = [self.kinds.get(one, UNKNOWN) for one in arguments]
+        index = next(
+            (
+                place
+                for place, one in enumerate(functions)
+                if one.kind in _FUNCTION or isinstance(arguments[place], ast.Lambda)
+            ),
+            None,
+        )
+        if index is None or self.is_legacy(functions[index].detail):
+            return
+        given = arguments[index + 1 :]
+        if last_name(node.func) in _TAKES_TUPLE:
+            packed = [*given, *(named[key] for key in ("args",) if key in named)]
+            given = [part for one in packed for part in getattr(one, "elts", ())]
+        keywords = [] if "args" in named or "target" in named else node.keywords
+        match named.get("kwargs"):
+            case ast.Dict(keys=keys, values=values):
+                keywords = [
+                    ast.keyword(key.value, value)
+                    for key, value in zip(keys, values, strict=True)
+                    if isinstance(key, ast.Constant) and isinstance(key.value, str)
+                ]
+        called = arguments[index]
+        if isinstance(called, ast.Lambda):
+            self._hand(called, given)
+        else:
+            self._tell(functions[index].detail, ast.Call(called, given, keywords))
+
+    def _hand(self, called: ast.Lambda, given: Iterable[ast.expr]) -> None:
+        for place, one in enumerate(given):
+            if (value := self.kinds.get(one, UNKNOWN)).kind in INSTANCES:
+                self._handed[called, place] = value
+
+    def _is_unbound(self, function: str, node: ast.Call) -> bool:
+        """`Base.__init__(self, tracer)`: whether a method is called with its object in front."""
+        first = self.kinds.get(node.args[0], UNKNOWN) if node.args else UNKNOWN
+        cls = function.rpartition(".")[0]
+        if first.kind != "instance" or not cls:
+            return False
+        if cls == first.detail:  # `Worker.work(self, span)`
+            owner = node.func.value if isinstance(node.func, ast.Attribute) else node
+            return self.kinds.get(owner, UNKNOWN).kind == "name"
+        return cls in self.bases(first.detail)
+
+
+def _member_name(node: ast.expr) -> str:
+    """The attribute's name in `x.name` and in `getattr(x, "name")`."""
+    match node:
+        case ast.Attribute(attr=attr):
+            return attr
+        case ast.Call(args=[_, ast.Constant(value=str(attr)), *_]):
+            return attr
+    return ""
