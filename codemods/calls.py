@@ -103,7 +103,7 @@ class Calls(Members):
                 return container_call(container, node.func.attr)
             if node.func.attr in ("enter_context", "enter_async_context") and args:
                 return self._entered(args[0])
-            self._learn_append(node, args, scope)
+            self._learn_filling(node, args, scope)
             if node.func.attr == "setdefault" and args[1:] and args[1].kind in INSTANCES:
                 return args[1]
             if legacy_call:
@@ -156,21 +156,23 @@ class Calls(Members):
             and any(keyword.arg in LEGACY_KEYWORDS for keyword in node.keywords)
         )
 
-    def _learn_append(self, node: ast.Call, args: list[Fact], scope: Scope) -> None:
+    def _learn_filling(self, node: ast.Call, args: list[Fact], scope: Scope) -> None:
         """`spans.append(span)` makes a container of spans; so do a queue and a ContextVar."""
         assert isinstance(node.func, ast.Attribute)
-        value = UNKNOWN
-        if node.func.attr in _FILLING and len(args) == 1:
-            value = args[0]
-        elif node.func.attr in _FILLING_AT and len(args) == 2:
-            value = args[1]
-        filled = held(value) if value.kind in INSTANCES or value.kind == "tuple" else UNKNOWN
-        if node.func.attr in _FILLING_ALL:
-            named = [self.kinds.get(one.value, UNKNOWN) for one in node.keywords]
-            filled = args[0] if args else container_of(named)
-            filled = filled if filled.kind.startswith("[]") else UNKNOWN
+        filled = self._filled(node.func.attr, node, args)
         if filled != UNKNOWN and isinstance(node.func.value, ast.Name | ast.Attribute):
             self._fill(node.func.value, filled, scope)
+
+    def _filled(self, method: str, node: ast.Call, args: list[Fact]) -> Fact:
+        if method in _FILLING and len(args) == 1:
+            return held(args[0])
+        if method in _FILLING_AT and len(args) == 2:
+            return held(args[1])
+        if method in _FILLING_ALL:
+            named = [self.kinds.get(one.value, UNKNOWN) for one in node.keywords]
+            given = args[0] if args else container_of(named)
+            return given if given.kind.startswith("[]") else UNKNOWN
+        return UNKNOWN
 
     def _builtin(self, node: ast.Call, args: list[Fact], scope: Scope) -> Fact:
         assert isinstance(node.func, ast.Name)

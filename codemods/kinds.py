@@ -129,7 +129,9 @@ def element_of(fact: Fact) -> Fact:
 
 
 def held(value: Fact) -> Fact:
-    """A container that holds a value; of a tuple it knows the parts."""
+    """A container that holds a value of ours; of a tuple it knows the parts."""
+    if value.kind not in INSTANCES and value.kind != "tuple":
+        return UNKNOWN
     return Fact("[]" + value.kind, value.detail if value.kind == "tuple" else "", value.made)
 
 
