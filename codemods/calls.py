@@ -210,7 +210,7 @@ class Calls(Members):
             active = canonical.endswith(("get_current_span", "get_active_span"))
             detail = "active" if active else canonical
             return self._given(node.func, legacy.CALLS.get(canonical, ""), detail)
-        if qualified.partition(".")[0] == "opentelemetry":
+        if qualified.partition(".")[0] == "opentelemetry" and not legacy.is_legacy(qualified):
             return OPENTELEMETRY
         if qualified.partition(".")[0] in legacy.OTHER_TRACERS:
             return OTHER

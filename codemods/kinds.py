@@ -71,7 +71,7 @@ def leads(key: str, fact: Fact, owners: set[str]) -> bool:
         return key in owners or any(base in owners for base in fact.detail.split(",") if base)
     if fact.kind == "name":
         return fact.detail in owners
-    return fact.kind == "instance" and "(" not in key and fact.detail in owners
+    return fact.kind == "instance" and not is_passed(key) and fact.detail in owners
 
 
 def prefer(one: Fact, other: Fact) -> Fact:

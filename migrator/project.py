@@ -73,7 +73,7 @@ class Project:
 
 def _is_own(imported: str) -> bool:
     """Whether a module of the project has the name of a legacy library: the project is it."""
-    return legacy.is_legacy(imported) and imported.partition(".")[0] not in LEGACY
+    return legacy.is_legacy(imported) and legacy.root(imported) not in LEGACY
 
 
 def load(root: str, files: Iterable[str], hits: Hits, wanted: Collection[str]) -> Project:
