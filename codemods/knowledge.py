@@ -72,9 +72,14 @@ class Knowledge:
         return bool(dotted)
 
     def lent(self, dotted: str) -> str:
-        """The legacy name that a module of the project imports, and offers as `dotted`, or ""."""
+        """The legacy name that a module of the project imports, and offers as `dotted`, or "".
+
+        A copy of the legacy library in the project is not rewritten, so it goes on offering its.
+        """
         found = self.known.get(dotted, UNKNOWN)
-        return found.detail if found.kind == "name" and self.is_legacy(found.detail) else ""
+        is_lent = found.kind == "name" and self.is_legacy(found.detail)
+        same = is_lent and legacy.root(dotted) == legacy.root(found.detail)
+        return found.detail if is_lent and not same else ""
 
     def told(self) -> dict[str, Fact]:
         """The facts that concern other modules: those that lead to something legacy."""
