@@ -91,8 +91,9 @@ def _is_near(site: Site, maker: str) -> bool:
 def _is_of_a_strange_tracer(file: File, node: ast.AST) -> bool:
     """Whether a span or context is of a tracer that may come from outside of what was read.
 
-    That one may be rewritten. A start call that is left would fail sooner than what comes after
-    it, so such a span does not wait for its function, and a context only for calls that take it.
+    That one may be rewritten; with `unsafe`, one made in another file is, whatever this file does
+    with it. A start call that is left would fail sooner than what comes after it, so such a span
+    does not wait for its function, and a context only for calls that take it.
     """
     if not isinstance(node, ast.Attribute):
         return False
@@ -100,7 +101,8 @@ def _is_of_a_strange_tracer(file: File, node: ast.AST) -> bool:
     if tracer is None or tracer.kind != "tracer":
         return False
     on_object = isinstance(node.value, ast.Attribute) and not file.symbol(node.value)
-    return on_object or not tracer.made
+    made = tracer.made & file.flow.makers.keys() if file.options.unsafe else tracer.made
+    return on_object or not made
 
 
 def place(maker: str, module: str) -> str:
