@@ -262,8 +262,9 @@ TELLTALE = {
     "set_baggage_item": "span",
     "get_baggage_item": "span",
 }
-# These also belong to others (Sentry, Datadog); they tell only on a thing named like a span.
+# These also belong to others (Sentry, Datadog); they tell only on a thing named like that.
 TELLTALE_WHEN_NAMED = {
+    "finished_spans": "tracer",
     "set_tag": "span",
     "finish": "span",
     "log_event": "span",

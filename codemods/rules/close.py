@@ -11,6 +11,7 @@ from codemods.origins import place
 from codemods.provider import keeps_provider
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, File, Site
+from codemods.source import FunctionNode
 
 rule = define(
     code="JO601",
@@ -58,6 +59,8 @@ def _provider(site: Site, change: Change) -> tuple[Part, ...]:
     """The global provider, or the one that a tracer was made with for itself."""
     file = site.file
     fact = file.flow.kinds.get(site.owner) if site.owner is not None else None
+    if fact is not None and not fact.made and _is_a_fixture(file, site.owner):
+        raise CannotRewrite("it is a fixture's, whose provider is not at hand here")
     made = [(maker, file.flow.makers.get(maker)) for maker in (fact.made if fact else ())]
     for maker, node in made:
         if node is None and fact is not None and fact.detail in OWN_PROVIDER:
@@ -75,6 +78,16 @@ def _provider(site: Site, change: Change) -> tuple[Part, ...]:
         assert isinstance(provider, str | ast.expr)
         return (provider,)
     return (f"{change.use('opentelemetry', 'trace')}.get_tracer_provider()",)
+
+
+def _is_a_fixture(file: File, tracer: ast.AST | None) -> bool:
+    """Whether it is a parameter of a test: the other tests still need the global provider."""
+    if not isinstance(tracer, ast.Name):
+        return False
+    test = file.function(tracer)
+    if not isinstance(test, FunctionNode) or not test.name.startswith("test_"):
+        return False
+    return any(one.arg == tracer.id for one in test.args.args)
 
 
 def _not_at_hand(maker: str, file: File) -> CannotRewrite:

@@ -202,6 +202,9 @@ def times(site: Site) -> Change:
     change = _change(site, "nanoseconds as the seconds they were")
     assert site.owner is not None
     member = "start_time" if site.member == "start_time" else "end_time"
+    match site.parent:
+        case ast.Compare(ops=[ast.Is() | ast.IsNot()]):  # with None, before it is finished
+            return change.replace(site.node, site.owner, f".{member}")
     return change.replace(site.node, "(", site.owner, f".{member} / 1e9)")
 
 

@@ -301,6 +301,20 @@ def once():
     check(before, after)
 
 
+def test_a_fixture_of_unknown_origin_is_not_closed_in_place_of_the_global_one() -> None:
+    before = """\
+import opentracing
+
+
+def test_work(tracer):
+    tracer.start_span("a").finish()
+    tracer.close()
+"""
+    result = run(before, unsafe=True)
+    assert result.source.endswith(b'tracer.start_span("a").end()\n    tracer.close()\n')
+    assert any("fixture's" in one.message for one in result.findings)
+
+
 def test_a_provider_out_of_reach_is_not_closed_in_place_of_the_global_one() -> None:
     before = f"""\
 from jaeger_client import Config

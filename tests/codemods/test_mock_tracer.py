@@ -211,3 +211,11 @@ def test_finished_spans_that_a_function_is_given_are_known_there() -> None:
     )
     assert "if one.name == name" in result.source.decode()
     assert not left(result)
+
+
+def test_a_mock_tracer_that_came_from_elsewhere_is_reported() -> None:
+    result = run(
+        "import opentracing\n\n\ndef test_work(tracing):\n"
+        "    assert len(tracing.tracer.finished_spans()) == 1\n"
+    )
+    assert [f.line for f in result.findings if f.code == "JO701"] == [5]

@@ -102,6 +102,13 @@ def test_times_are_put_into_seconds_once() -> None:
     assert run(once, unsafe=True).source.decode() == once
 
 
+def test_a_time_that_is_compared_with_none_is_not_divided() -> None:
+    source = "import opentracing\n\n\ndef show(span):\n    return span.finish_time is not None\n"
+    once = run(source, unsafe=True).source.decode()
+    assert once.endswith("return span.end_time is not None\n")
+    assert run(once, unsafe=True).source.decode() == once
+
+
 def test_a_tag_that_is_asked_for_with_get_is_found_where_it_is_now() -> None:
     body = """\
 print(span.tags.get("error"), span.tags.get("span.kind"), span.tags.get("size"))

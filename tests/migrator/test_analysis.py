@@ -502,3 +502,78 @@ def test_a_scope_that_another_file_throws_away_holds_the_function_that_gives_it(
     assert changed(found) == set()
     reasons = [finding.waits_for for finding in found.findings[str(tmp_path / "maker.py")]]
     assert "line 4 of use (by hand)" in reasons
+
+
+FACTORY = """\
+    import opentracing
+
+    class Wrapped(opentracing.Tracer):
+        def start_active_span(self, operation_name, **arguments):
+            return self.own.start(operation_name)
+
+    def make():
+        return Wrapped()
+    """
+
+
+def test_a_function_that_gives_a_tracer_of_the_projects_own_class_is_known(tmp_path: Path) -> None:
+    use = """\
+    import opentracing
+    from factory import make
+
+    class Worker:
+        def __init__(self):
+            self.tracer = make()
+
+        def work(self):
+            with self.tracer.start_active_span("a") as scope:
+                scope.span.set_tag("size", opentracing.Format.TEXT_MAP)
+    """
+    found = analyse([str(write(tmp_path, factory=FACTORY, use=use))], DEFAULTS)
+    assert b"start_active_span" in found.after[str(tmp_path / "use.py")]
+    assert any("derives from a legacy class" in one for one in messages(found, "use"))
+
+
+UNSAFE_FIXTURE = """\
+    import pytest
+    from jaeger_client import Tracer
+
+    @pytest.fixture
+    def tracer():
+        return Tracer(service_name="a", reporter=None, sampler=None)
+    """
+
+
+def test_a_fixture_rewritten_by_unsafe_gets_its_start_calls_in_the_same_run(tmp_path: Path) -> None:
+    use = """\
+    import opentracing
+
+    def test_debug(tracer):
+        span = tracer.start_span(operation_name="a")
+        assert span.is_debug()
+    """
+    folder = write(tmp_path, conftest=UNSAFE_FIXTURE, test_use=use)
+    unsafe = replace(DEFAULTS, unsafe=True)
+    found = analyse([str(folder)], unsafe)
+    assert b'tracer.start_span("a")' in found.after[str(folder / "test_use.py")]
+    for path, after in found.after.items():
+        Path(path).write_bytes(after)
+    assert analyse([str(folder)], unsafe).after == {}
+
+
+def test_a_copy_of_a_legacy_library_goes_on_lending_its_names(tmp_path: Path) -> None:
+    package = tmp_path / "opentracing/mocktracer"
+    package.mkdir(parents=True)
+    (tmp_path / "opentracing/__init__.py").write_text("")
+    (package / "__init__.py").write_text("from opentracing.mocktracer.tracer import MockTracer\n")
+    (package / "tracer.py").write_text("from opentracing import Tracer\n\nMockTracer = Tracer\n")
+    use = """\
+    from opentracing import Format
+    from opentracing.mocktracer import MockTracer
+
+    class Mine(MockTracer):
+        format = Format.TEXT_MAP
+    """
+    found = analyse([str(write(tmp_path, use=use))], DEFAULTS)
+    lines = found.after[str(tmp_path / "use.py")].decode().splitlines()
+    assert lines[0] == "from opentracing.mocktracer import MockTracer"
