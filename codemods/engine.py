@@ -152,8 +152,11 @@ def _warn_of_loss(file: File, text: str, decided: Iterable[Decision]) -> None:
             one.site.node, ast.alias
         )
         if is_left and not one.waits_for:
-            one.note = "Do it now: with the last import gone, a later run does not find this file."
+            one.note = f"{one.note} {_LAST_CHANCE}".strip()
             return
+
+
+_LAST_CHANCE = "Do it now: with the last import gone, a later run does not find this file."
 
 
 def _wanted(one: Decision, options: Options) -> bool:

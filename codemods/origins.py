@@ -42,6 +42,13 @@ def also_passed(site: Site, left: Left) -> list[tuple[str, str]]:
     ]
 
 
+def rewritten(site: Site, left: Left) -> str:
+    """The kind of the object whose member a site is, if all that makes it is rewritten, or ""."""
+    fact = site.file.flow.kinds.get(site.owner) if site.owner is not None else None
+    made = fact.made if fact is not None and fact.kind in _FOLLOWED else frozenset()
+    return _WORDS.get(fact.kind, fact.kind) if fact and made and made.isdisjoint(left) else ""
+
+
 def also_called(site: Site) -> list[str]:
     """The project's own classes whose method is called where no legacy object comes to a site."""
     flow = site.file.flow

@@ -163,8 +163,9 @@ def _hold(one: Decision, missing: list[_Missing]) -> None:
 
 
 def warn(file: File, decided: list[Decision], elsewhere: Stays) -> None:
-    """Say it where what is rewritten is also given something that stays, or is sent nowhere."""
+    """Say it where legacy and rewritten code meet, and where spans are sent nowhere."""
     left = {**elsewhere.left, **_left(file, decided)}
+    all_rules = not (file.options.select or file.options.ignore)  # else `left` is not all
     for one in decided:
         change = (one.consumed or one).outcome
         if one.done and isinstance(change, Change):
@@ -172,6 +173,9 @@ def warn(file: File, decided: list[Decision], elsewhere: Stays) -> None:
                 where = origins.place(maker, file.flow.module)
                 advice = f"The {kind} made in {where} comes here too: rewrite that by hand."
                 change.advise(advice)
+        is_left = one.fate in (Fate.HELD, Fate.REPORTED) and not one.waits_for
+        if is_left and all_rules and (kind := origins.rewritten(one.site, left)):
+            one.note = f"The {kind} is OpenTelemetry's now, so this fails until then."
     _warn_of_others(decided)
     for node in set_up_in(file):
         set_up = _at(node, decided)

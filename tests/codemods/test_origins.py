@@ -679,3 +679,12 @@ def test_a_span_asked_of_something_unknown_keeps_its_calls(span: str) -> None:
     )
     assert f"{span}.set_tag('a', 1)" in result.source.decode()
     assert "8: opentracing.Span.set_tag" in left(result)
+
+
+def test_a_use_of_a_span_that_another_function_got_rewritten_says_that_it_fails() -> None:
+    result = run(
+        "import opentracing\n\n\ndef tell(span):\n    print(span.is_debug())\n\n\n"
+        "def work():\n    span = opentracing.tracer.start_span('a')\n    tell(span)\n"
+    )
+    (told,) = (one for one in result.findings if one.line == 5)
+    assert "The span is OpenTelemetry's now, so this fails until then." in told.advice
