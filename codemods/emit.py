@@ -53,9 +53,15 @@ def slots(file: File, call: ast.Call) -> list[Span]:
         head = _skip_space(text, start, span.start)
         closers = re.compile(r"[\s)]*").match(text, span.end, end)
         tail = closers.group().rstrip() if closers else ""
+        if tail.count(")") < _openers(text[head : span.start]):
+            raise CannotRewrite("a comment stands within the parentheses around an argument")
         tail = tail if head < span.start else ""
         found.append(Span(head, span.end + len(tail)))
     return found
+
+
+def _openers(text: str) -> int:
+    return re.sub("#.*", "", text).count("(")
 
 
 def _parentheses(file: File, call: ast.Call) -> tuple[int, int]:

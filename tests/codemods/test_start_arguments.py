@@ -100,3 +100,11 @@ def test_references_stand_for_a_parent_of_none_where_the_active_span_is_ignored(
     after = started(call, "parent: opentracing.Span", unsafe=True)
     assert after.count("context=") == 1
     assert "links=[trace.Link(parent.get_span_context())]" in after
+
+
+def test_a_comment_within_the_parentheses_of_an_argument_holds_the_call() -> None:
+    result = run(
+        "import opentracing\n\n"
+        "opentracing.tracer.start_span('a', (\n    parent  # why\n)).finish()\n"
+    )
+    assert any("a comment stands within" in finding.message for finding in result.findings)
