@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from codemods import legacy
@@ -104,13 +105,18 @@ class Flow(Functions):
             else:
                 self._children(child, scope)
 
-    def _branches(self, branches: Iterable[Iterable[ast.stmt]], scope: Scope) -> None:
+    def _branches(
+        self, branches: Iterable[Iterable[ast.stmt]], scope: Scope, test: ast.expr | None = None
+    ) -> None:
+        """The ways that a run may go; `test` holds in the first of them."""
         start = dict(scope.values)
         ends = []
         for branch in branches:
             scope.values = dict(start)
-            self.block(branch, scope)
+            with self._where(test, scope):
+                self.block(branch, scope)
             ends.append(scope.values)
+            test = None
         merged: dict[str, Fact] = {}
         for end in ends:
             for key, value in end.items():
@@ -119,7 +125,29 @@ class Flow(Functions):
 
     def _if(self, node: ast.If, scope: Scope) -> None:
         self.expression(node.test, scope)
-        self._branches([node.body, node.orelse], scope)
+        self._branches([node.body, node.orelse], scope, node.test)
+
+    @contextmanager
+    def _where(self, test: ast.expr | None, scope: Scope) -> Iterator[None]:
+        """Within it a name is what a test says of it: `isinstance(x, Span)`."""
+        told = dict(self._told_by(test, scope))
+        before = {key: scope.values[key] for key in told}
+        scope.values |= told
+        yield
+        for key, fact in told.items():
+            if scope.values.get(key) is fact:
+                scope.values[key] = before[key]
+
+    def _told_by(self, test: ast.expr | None, scope: Scope) -> Iterator[tuple[str, Fact]]:
+        match test:
+            case ast.BoolOp(op=ast.And(), values=parts):
+                for part in parts:
+                    yield from self._told_by(part, scope)
+            case ast.Call(func=ast.Name("isinstance"), args=[ast.Name(key), cls]):
+                kind = legacy.CLASSES.get(self.kinds.get(cls, UNKNOWN).detail, "")
+                fact = scope.values.get(key)
+                if fact is not None and (kind, fact.kind) in _TOLD:
+                    yield key, Fact(kind, "", fact.made, fact.beside)
 
     def _loop(self, node: ast.For | ast.AsyncFor | ast.While, scope: Scope) -> None:
         if isinstance(node, ast.While):
@@ -245,12 +273,17 @@ class Flow(Functions):
 
     def _if_expression(self, node: ast.IfExp, scope: Scope) -> Fact:
         self.expression(node.test, scope)
-        return prefer(self.expression(node.body, scope), self.expression(node.orelse, scope))
+        with self._where(node.test, scope):
+            value = self.expression(node.body, scope)
+        return prefer(value, self.expression(node.orelse, scope))
 
     def _bool(self, node: ast.BoolOp, scope: Scope) -> Fact:
         value = UNKNOWN
-        for part in node.values:
-            value = prefer(value, self.expression(part, scope))
+        with ExitStack() as told:
+            for part in node.values:
+                value = prefer(value, self.expression(part, scope))
+                if isinstance(node.op, ast.And):
+                    told.enter_context(self._where(part, scope))
         return value
 
     def _pass_through(self, node: ast.Await | ast.Starred, scope: Scope) -> Fact:
@@ -291,6 +324,13 @@ class Flow(Functions):
         return container_of([self.expression(node.elt, inner)])
 
 
+_TOLD = {  # what is told of what: where all that is known is that it may be, or nothing
+    ("span", "span_context"),
+    ("span", ""),
+    ("span_context", ""),
+    ("scope", ""),
+    ("tracer", ""),
+}
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 _STATEMENTS: dict[type[ast.stmt], Callable[[Flow, Any, Scope], None]] = {
     ast.AugAssign: Flow._added,

@@ -82,3 +82,40 @@ def test_an_isinstance_that_would_be_true_of_every_tracer_is_reported() -> None:
     test = "isinstance(t, jaeger_client.Tracer)"
     result = run(f"import jaeger_client\n\n\ndef f(t):\n    return {test}\n")
     assert left(result) == ["1: jaeger_client", "5: jaeger_client.Tracer"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "if isinstance(x, opentracing.Span):\n        x.set_tag('a', 'b')",
+            "if isinstance(x, trace.Span):\n        x.set_attribute('a', 'b')",
+        ),
+        (
+            "return x.context if isinstance(x, opentracing.Span) else x.context",
+            "return x.get_span_context() if isinstance(x, trace.Span) else x.context",
+        ),
+        (
+            "return x and isinstance(x, opentracing.Span) and x.finish() or x.finish()",
+            "return x and isinstance(x, trace.Span) and x.end() or x.finish()",
+        ),
+        (
+            "if isinstance(x, opentracing.Span):\n        x = None\n    return x.context",
+            "if isinstance(x, trace.Span):\n        x = None\n    return x.context",
+        ),
+    ],
+    ids=["if", "conditional expression", "and", "bound anew"],
+)
+def test_what_isinstance_says_holds_where_it_is_so(before: str, after: str) -> None:
+    text = run(f"import opentracing\n\n\ndef f(x):\n    {before}\n").source.decode()
+    assert text.endswith(f"def f(x):\n    {after}\n")
+
+
+def test_the_context_of_what_isinstance_says_is_a_span_is_no_contexts_context() -> None:
+    result = run(
+        "import opentracing\n\n\ndef f(x):\n    if isinstance(x, opentracing.Span):\n"
+        "        return x.context\n    return x\n\n\nspan = opentracing.tracer.start_span('a')\n"
+        "print(f(span), f(span.context))\n"
+    )
+    assert "        return x.get_span_context()\n" in result.source.decode()
+    assert not left(result)
