@@ -60,6 +60,8 @@ class Members(Bindings):
         if owner == OPENTELEMETRY and (kind := self._telltale(node, attr)):  # what was left
             self.members[node] = Fact(kind, "duck")
             return self._given(node, legacy.ATTRIBUTES.get((kind, attr), ""))
+        if owner == OPENTELEMETRY and attr in legacy.BETA:
+            self.members[node] = Fact("beta")
         if owner.kind == "other":
             return owner
         return self._unknown_member(node, owner, attr, scope)

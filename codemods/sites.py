@@ -89,6 +89,7 @@ def _is_in_seconds(around: ast.AST | None) -> bool:
 
 
 _CLASS = {
+    "beta": "opentelemetry.trace",
     "tracer": "opentracing.Tracer",
     "span": "opentracing.Span",
     "scope": "opentracing.Scope",

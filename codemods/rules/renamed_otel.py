@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from codemods.emit import rename_member
 from codemods.model import Safety
 from codemods.provider import CHOOSERS, service_resource, services_named
 from codemods.registry import define
@@ -17,8 +18,9 @@ rule = define(
     explanation="""\
 Programs that use the first Jaeger exporters use names of OpenTelemetry's beta too: the processors
 had `Export` in their names (until 1.0), instrumentations lay in `opentelemetry.ext` (until 0.10),
-a function chose the tracer, which had the processors (until 0.4), and `OTEL_EXPORTER_JAEGER_*` were
-constants of the SDK (until 1.22). What is neither renamed nor moved is reported.
+a function chose the tracer, which had the processors (until 0.4) and the current span (until 0.10),
+spans had `get_context()` (until 0.17), and `OTEL_EXPORTER_JAEGER_*` were constants of the SDK
+(until 1.22). What is neither renamed nor moved is reported.
 """,
     examples=(
         (
@@ -100,6 +102,29 @@ def _moved(site: Site, change: Change, module: str, member: str) -> Change:
 @rule.symbol(*GONE)
 def gone(site: Site) -> Report:
     return Report(f"{site.construct} went with OpenTelemetry's beta", f"Now {GONE[site.construct]}")
+
+
+# Methods of spans under today's name, and those that are functions of opentelemetry.trace now.
+METHODS = {"get_context": "get_span_context", "is_recording_events": "is_recording"}
+
+
+@rule.member("beta", *METHODS)
+def method(site: Site) -> Change:
+    assert isinstance(site.node, ast.Attribute)
+    change = site.change("the same under today's name")
+    rename_member(change, site.node, METHODS[site.member])
+    return change
+
+
+@rule.member("beta", "get_current_span", "use_span")
+def of_the_tracer(site: Site) -> Change:
+    change = site.change("a function, of no tracer, since 0.10")
+    return change.replace(site.node, f"{change.use('opentelemetry', 'trace')}.{site.member}")
+
+
+@rule.member("beta", "add_lazy_event")
+def lazy(site: Site) -> Report:
+    return Report("it went with OpenTelemetry's beta", "Now span.add_event(name, attributes).")
 
 
 @rule.symbol("opentelemetry.ext.*")

@@ -464,3 +464,20 @@ def test_an_exporter_that_is_named_by_its_entry_point_is_reported(line: str) -> 
 
 def test_the_word_jaeger_alone_names_no_exporter() -> None:
     check_untouched('NAMES = {"jaeger": 1, "OTEL_TRACES_EXPORTER": "otlp", "b": "jaeger"}\n')
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("span.get_context().trace_id", "span.get_span_context().trace_id"),
+        ("span.is_recording_events()", "span.is_recording()"),
+        ("tracer.get_current_span()", "trace.get_current_span()"),
+        ("tracer.use_span(span, end_on_exit=True)", "trace.use_span(span, end_on_exit=True)"),
+    ],
+)
+def test_methods_of_the_beta_have_todays_names(before: str, after: str) -> None:
+    head = (
+        "from opentelemetry import trace\n\ntracer = trace.get_tracer(__name__)\n"
+        "span = tracer.start_span('a')\n"
+    )
+    check(f"{head}print({before})\n", f"{head}print({after})\n")
