@@ -53,10 +53,13 @@ def tag(key, value):
 
 
 @rule.symbol("opentracing", "jaeger_client")
-def module(site: Site) -> Change | Report | None:
+def module(site: Site) -> Change | Report:
     node, file = site.node, site.file
     if not isinstance(node, ast.Name):
-        return None
+        return Report(
+            f"{file.text(node)} is what another module imports, and goes with that import",
+            "Ask that module for what it imports instead, mostly `trace`.",
+        )
     if isinstance(file.parents[node], ast.Attribute) or not is_tested(file, node):
         return Report(
             f"the module {site.construct} itself is passed on",

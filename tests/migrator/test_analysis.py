@@ -347,6 +347,15 @@ def test_a_legacy_module_that_comes_from_a_module_of_the_project_goes_with_its_i
     assert all(b"import opentracing" not in text for text in found.after.values())
 
 
+def test_a_library_that_another_module_is_asked_for_is_reported_as_that_modules(tmp_path):
+    lib = "try:\n    import opentracing\nexcept ImportError:\n    opentracing = None\n"
+    use = "import lib\n\nif lib.opentracing is not None:\n    print('traced')\n"
+    found = analyse([str(write(tmp_path, lib=lib, use=use))], DEFAULTS)
+    assert messages(found, "use") == [
+        "3: lib.opentracing is what another module imports, and goes with that import"
+    ]
+
+
 def test_what_stays_is_imported_from_where_it_is(tmp_path):
     lib = "from opentracing import tags\n\nprint(tags.ERROR)\n"
     use = "from lib import tags\n\nprint(tags.unheard_of, tags.ERROR)\n"
