@@ -7,13 +7,16 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from codemods import legacy
 from codemods.index import Index
 from codemods.kinds import (
     INSTANCES,
     UNKNOWN,
+    container_of,
     element_of,
+    held,
     name,
     prefer,
     unpacked_as,
@@ -176,15 +179,23 @@ class Bindings(Knowledge, ABC):
     def _bind_item(self, target: ast.Subscript, value: Fact, scope: Scope) -> None:
         self.expression(target.value, scope)
         self.expression(target.slice, scope)
-        if value.kind not in INSTANCES:
+        if (container := held(value)) == UNKNOWN:
             return
         if isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
             if TRACING_NAME.search(target.slice.value):
                 self.learn(f"?[{target.slice.value}]", value)
-            elif (key := self._item(target, target.slice.value, scope)) is not None:
+            if (key := self._item(target.value, target.slice.value, scope)) is not None:
                 self.learn(key, value)
         else:
-            self._fill(target.value, Fact("[]" + value.kind, made=value.made), scope)
+            self._fill(target.value, container, scope)
+
+    def _bind_items(self, target: ast.expr, display: ast.Dict, scope: Scope) -> None:
+        """`kept = {"parent": span, "size": 1}`: what stands under each key."""
+        for key, value in zip(display.keys, display.values, strict=True):
+            fact = self.kinds.get(value, UNKNOWN)
+            text = key.value if isinstance(key, ast.Constant) and held(fact) != UNKNOWN else None
+            if isinstance(text, str) and (item := self._item(target, text, scope)):
+                self.learn(item, fact)
 
     def _fill(self, container: ast.expr, value: Fact, scope: Scope) -> None:
         """Something was put into a container; a name may be one of an outer scope."""
@@ -264,14 +275,26 @@ class Bindings(Knowledge, ABC):
                 return self.resolve(f"{star}.{key}")
         return UNKNOWN
 
-    def _item(self, node: ast.Subscript, key: str, scope: Scope) -> str | None:
+    def _item(self, container: ast.expr, key: str, scope: Scope) -> str | None:
         """What is known under a key of one dict has a fact of its own: `m.f.kept[key]`."""
-        if not isinstance(node.value, ast.Name):
+        if isinstance(container, ast.Attribute):
+            owner_fact = self.kinds.get(container.value, UNKNOWN)
+            is_kept = owner_fact.kind == "instance"
+            return f"{owner_fact.detail}.{container.attr}[{key}]" if is_kept else None
+        if not isinstance(container, ast.Name):
             return None
         owner: Scope | None = scope
-        while owner is not None and node.value.id not in owner.values:
+        while owner is not None and container.id not in owner.values:
             owner = owner.parent
-        return f"{owner.qualified}.{node.value.id}[{key}]" if owner is not None else None
+        return f"{owner.qualified}.{container.id}[{key}]" if owner is not None else None
+
+    def _items(self, container: ast.expr, scope: Scope) -> Fact:
+        """A dict of which only what is under its keys is known, as a container of all that."""
+        start = self._item(container, "", scope)
+        if start is None:
+            return UNKNOWN
+        facts = chain(self.known.items(), self.own.items())
+        return container_of([fact for key, fact in facts if key.startswith(start[:-1])])
 
 
 def absolute(module: str, level: int, package: str) -> str:

@@ -20,6 +20,7 @@ from codemods.kinds import (
     detail_of,
     element_of,
     held,
+    part_of,
 )
 from codemods.members import Members
 from codemods.model import Fact
@@ -99,6 +100,11 @@ class Calls(Members):
                 self._tell(f"{base}.{method}", node)
         if isinstance(node.func, ast.Attribute):
             container = self.kinds.get(node.func.value, UNKNOWN)
+            if container.kind in ("", "unbound"):
+                if (item := self._asked_for(node, scope)) is not None:
+                    return item
+                if node.func.attr in ("items", "popitem", "values"):
+                    container = self._items(node.func.value, scope)
             if container.kind.startswith("[]"):
                 return container_call(container, node.func.attr)
             if node.func.attr in ("enter_context", "enter_async_context") and args:
@@ -139,6 +145,17 @@ class Calls(Members):
             ) if TRACING_NAME.search(key):
                 if callee == UNKNOWN or self.is_of_a_framework(callee):
                     return self.fact(f"?[{key}]") or self.fact(f"?.{key}")
+        return None
+
+    def _asked_for(self, node: ast.Call, scope: Scope) -> Fact | None:
+        """`kept.get("parent")`, where what is under that key is known."""
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=container, attr="get" | "pop"),
+                args=[ast.Constant(value=str(key)), *_],
+            ):
+                item = self._item(container, key, scope)
+                return self.fact(item) if item else None
         return None
 
     def _is_legacy_call(self, node: ast.Call) -> bool:
@@ -190,6 +207,8 @@ class Calls(Members):
 
     def _of_container(self, node: ast.Call, builtin: str, args: list[Fact]) -> Fact:
         """`sorted(spans, key=lambda span: ...)`, `filter(lambda span: ..., spans)`, `next(...)`."""
+        if builtin == "dict":
+            return self._dict_of(node)
         is_given_first = builtin in ("filter", "map")
         container = args[is_given_first] if len(args) > is_given_first else UNKNOWN
         if not container.kind.startswith("[]"):
@@ -203,6 +222,19 @@ class Calls(Members):
         if builtin in _ONE_OF_THEM:
             return element_of(container)
         return container if builtin in _THE_SAME else UNKNOWN
+
+    def _dict_of(self, node: ast.Call) -> Fact:
+        """`dict(a=span)`, `dict(spans)`, `dict(zip(names, spans))`."""
+        if node.keywords:
+            return container_of([self.kinds.get(one.value, UNKNOWN) for one in node.keywords])
+        match node.args:
+            case [ast.Call(func=ast.Name("zip"), args=[_, values])]:
+                return self.kinds.get(values, UNKNOWN)
+            case [other]:
+                given = self.kinds.get(other, UNKNOWN)
+                pairs = given.kind == "[]tuple"
+                return held(part_of(element_of(given), 1)) if pairs else given
+        return UNKNOWN
 
     def _call_name(self, node: ast.Call, qualified: str) -> Fact:
         if self.is_legacy(qualified):

@@ -223,6 +223,8 @@ class Flow(Functions):
         value = self.expression(node.value, scope)
         for target in node.targets:
             self._bind(target, value, scope)
+            if isinstance(node.value, ast.Dict):
+                self._bind_items(target, node.value, scope)
 
     def _annotated_assign(self, node: ast.AnnAssign, scope: Scope) -> None:
         self.annotation(node.annotation, scope)
@@ -259,7 +261,7 @@ class Flow(Functions):
         if owner.kind == "tuple" and isinstance(key, int):
             return part_of(owner, key)
         if isinstance(key, str):
-            item = self._item(node, key, scope)
+            item = self._item(node.value, key, scope)
             return self.fact(f"?[{key}]") or (self.fact(item) if item else None) or UNKNOWN
         return UNKNOWN
 

@@ -137,6 +137,8 @@ def held(value: Fact) -> Fact:
 
 def container_of(values: list[Fact]) -> Fact:
     kinds = {value.kind for value in values}
+    if kinds == {"tuple"} and len({value.detail for value in values}) == 1:
+        return Fact("[]tuple", values[0].detail, all_made(values))
     if len(kinds) == 1 and (kind := kinds.pop()) in INSTANCES:
         finished = {value.detail for value in values} == {"finished"}
         return Fact("[]" + kind, "finished" if finished else "", all_made(values))
@@ -148,10 +150,13 @@ def all_made(facts: Iterable[Fact]) -> frozenset[str]:
 
 
 def container_call(container: Fact, method: str) -> Fact:
-    if method in ("pop", "get", "get_nowait", "popleft", "setdefault", "popitem"):
+    if method in ("pop", "get", "get_nowait", "popleft", "setdefault"):
         return element_of(container)
     if method in ("values", "copy"):
         return container
+    if method in ("items", "popitem"):
+        pair = tuple_of([UNKNOWN, element_of(container)])
+        return held(pair) if method == "items" else pair
     return UNKNOWN
 
 

@@ -292,6 +292,32 @@ def test_what_is_put_into_a_container_is_followed(fill: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fill", "use"),
+    [
+        ("kept = {}\nkept['a'] = SPAN", "for key, one in kept.items():\n    one.USE"),
+        ("kept = {}\nkept['a'] = SPAN", "for one in list(kept.values()):\n    one.USE"),
+        ("kept = {}\nkept[key] = SPAN", "for key, one in list(kept.items()):\n    one.USE"),
+        ("kept = {}\nkept[key] = SPAN", "key, one = kept.popitem()\none.USE"),
+        ("kept = {}\nkept[key] = (SPAN, 1)", "one, count = kept.pop(key)\none.USE"),
+        ("kept = {}\nkept['a'] = SPAN", "kept.get('a').USE"),
+        ("kept = {}\nkept['a'] = SPAN\nkept['n'] = 1", "kept.pop('a').USE"),
+        ("kept = {'a': SPAN, 'n': 1}", "kept['a'].USE"),
+        ("kept = dict(a=SPAN)", "for one in kept.values():\n    one.USE"),
+        ("kept = dict([('a', SPAN)])", "for one in kept.values():\n    one.USE"),
+        ("kept = dict(zip(names, [SPAN]))", "for one in kept.values():\n    one.USE"),
+        ("kept = {n: (SPAN, n) for n in names}", "kept[key][0].USE"),
+        ("app.kept = {}\napp.kept[key] = SPAN", "for n, one in app.kept.items():\n    one.USE"),
+        ("app.kept = {}\napp.kept['a'] = SPAN", "for n, one in app.kept.items():\n    one.USE"),
+    ],
+)
+def test_what_a_dict_holds_is_followed(fill: str, use: str) -> None:
+    head = "import opentracing\n\n\nclass App:\n    pass\n\n\napp = App()\n"
+    fill = fill.replace("SPAN", "opentracing.tracer.start_span('a')")
+    result = run(f"{head}{fill}\n{use.replace('USE', 'finish()')}\n")
+    assert result.source.decode().endswith(f"{use.replace('USE', 'end()')}\n")
+
+
+@pytest.mark.parametrize(
     "call",
     [
         "threading.Thread(target=work, args=(s,)).start()",
