@@ -241,7 +241,10 @@ class Calls(Members):
             canonical = legacy.canonical(qualified)
             active = canonical.endswith(("get_current_span", "get_active_span"))
             detail = "active" if active else canonical
-            return self._given(node.func, legacy.CALLS.get(canonical, ""), detail)
+            kind = legacy.CALLS.get(canonical, "")
+            if not kind and canonical.startswith("opentelemetry.trace."):  # trace.tracer()
+                return OPENTELEMETRY
+            return self._given(node.func, kind, detail)
         if qualified.partition(".")[0] == "opentelemetry" and not legacy.is_legacy(qualified):
             return OPENTELEMETRY
         if qualified.partition(".")[0] in legacy.OTHER_TRACERS:

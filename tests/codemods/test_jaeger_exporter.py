@@ -481,3 +481,11 @@ def test_methods_of_the_beta_have_todays_names(before: str, after: str) -> None:
         "span = tracer.start_span('a')\n"
     )
     check(f"{head}print({before})\n", f"{head}print({after})\n")
+
+
+def test_what_the_first_tracer_of_the_beta_gives_is_opentelemetrys() -> None:
+    result = run(
+        "from opentelemetry import trace\n\ntracer = trace.tracer()\n"
+        "with tracer.start_as_current_span('a') as span:\n    print(span.get_context())\n"
+    )
+    assert b"print(span.get_span_context())" in result.source
