@@ -168,6 +168,9 @@ class Bindings(Knowledge, ABC):
             qualified = f"{owner.detail}.{target.attr}"
             if self.is_legacy(qualified):
                 self.symbols[target] = legacy.canonical(qualified)
+                kind = legacy.CLASSES.get(legacy.canonical(owner.detail), "")
+                if kind and value.kind == "name":  # a method put onto a legacy class
+                    self.learn(f"{value.detail}(0)", self._given(target, kind))
             else:
                 self.learn(qualified, value)
                 if value.kind in INSTANCES and TRACING_NAME.search(target.attr):

@@ -688,3 +688,10 @@ def test_a_use_of_a_span_that_another_function_got_rewritten_says_that_it_fails(
     )
     (told,) = (one for one in result.findings if one.line == 5)
     assert "The span is OpenTelemetry's now, so this fails until then." in told.advice
+
+
+def test_a_function_that_is_put_onto_a_legacy_class_gets_that_classes_objects() -> None:
+    check_noop(
+        "import opentracing\n\n\ndef tell(span, error):\n    span.set_tag('a', 'b')\n\n\n"
+        "opentracing.Span.tell = tell\n"
+    )
