@@ -120,6 +120,8 @@ class Calls(Members):
                     if foreign
                     else self._given(node.func, legacy.METHODS.get(("tracer", node.func.attr), ""))
                 )
+        if self._may_be_a_spans(node):
+            self.members[node.func] = Fact("span", "foreign")
         if callee.kind == "other":
             return callee
         if callee == FOREIGN and ("tracer", getattr(node.func, "attr", "")) in legacy.METHODS:
@@ -146,6 +148,18 @@ class Calls(Members):
                 if callee == UNKNOWN or self.is_of_a_framework(callee):
                     return self.fact(f"?[{key}]") or self.fact(f"?.{key}")
         return None
+
+    def _may_be_a_spans(self, node: ast.Call) -> bool:
+        """`x.finish()`, `x.set_tag(key, value)`, where a span may have come out of sight."""
+        match node:
+            case (
+                ast.Call(func=ast.Attribute(attr="finish") as method, args=[], keywords=[])
+                | ast.Call(func=ast.Attribute(attr="set_tag") as method, args=[_, _], keywords=[])
+            ):
+                owner = self.kinds.get(method.value, UNKNOWN)
+                is_unknown = owner.kind == "unbound" or owner == UNKNOWN
+                return self._imports_legacy and is_unknown and method not in self.members
+        return False
 
     def _asked_for(self, node: ast.Call, scope: Scope) -> Fact | None:
         """`kept.get("parent")`, where what is under that key is known."""

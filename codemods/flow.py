@@ -212,12 +212,22 @@ class Flow(Functions):
         body = Scope(qualified, node, scope, is_class=True)
         self.scopes[node] = body
         self.block(node.body, body)
+        self._fields(node, qualified)
         for key, value in body.values.items():
             if value.kind != "name" or self.is_legacy(value.detail):
                 self.learn(f"{qualified}.{key}", value)
         scope.values[node.name] = name(qualified)
         if self.legacy_base(qualified) == "tracer" and body.values.keys() >= _OF_A_MOCK:
             self.own[qualified] = scope.values[node.name] = name(MOCK_TRACER)
+
+    def _fields(self, node: ast.ClassDef, qualified: str) -> None:
+        """What a dataclass or the like, which has no `__init__` to be seen, is made with."""
+        fields = [one.target for one in node.body if isinstance(one, ast.AnnAssign)]
+        for index, target in enumerate(fields):
+            if isinstance(target, ast.Name):
+                for key in (target.id, index):
+                    if (told := self.fact(f"{qualified}.__init__({key})")) is not None:
+                        self.learn(f"{qualified}.{target.id}", told)
 
     def _assign(self, node: ast.Assign, scope: Scope) -> None:
         value = self.expression(node.value, scope)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from codemods import Fate
 from tests.codemods.helpers import check, check_untouched, left, run
 
 HEAD = "import opentracing\n\n"
@@ -367,3 +368,40 @@ def test_lambdas_within_lambdas_are_walked_once_each() -> None:
     nested = "lambda: " * 40 + "opentracing.tracer.start_span('a').finish()"
     text = run(f"import opentracing\n\nwork = {nested}\n").source.decode()
     assert text.endswith("lambda: tracer.start_span('a').end()\n")
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "from dataclasses import dataclass\n\n\n@dataclass\nclass Job:\n    it: object\n"
+        "\n\nJob(SPAN).it.finish()\n",
+        "from typing import NamedTuple\n\n\nclass Job(NamedTuple):\n    n: int\n    it: object\n"
+        "\n\nJob(1, it=SPAN).it.finish()\n",
+    ],
+    ids=["dataclass", "NamedTuple"],
+)
+def test_fields_are_what_the_class_is_made_with(way: str) -> None:
+    way = way.replace("SPAN", "opentracing.tracer.start_span('a')")
+    assert b".it.end()" in run(f"import opentracing\n{way}").source
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "def work(*args):\n    args[0].finish()\n\n\nwork(SPAN)\n",
+        "its = strange(SPAN)\nits.one.set_tag('a', 'b')\n",
+        "class A:\n    def work(self):\n        self.it.finish()\n\n\nsetattr(A(), 'it', SPAN)\n",
+    ],
+)
+def test_a_span_that_went_out_of_sight_is_reported_where_one_may_come_back(use: str) -> None:
+    use = use.replace("SPAN", "opentracing.tracer.start_span('a')")
+    result = run(f"import opentracing\n\n\n{use}")
+    (told,) = (one for one in result.findings if one.fate is Fate.REPORTED)
+    assert "outside of what was read" in told.message
+
+
+def test_a_finish_that_takes_something_is_no_spans() -> None:
+    text = "def get(handler):\n    handler.finish({'a': 1})\n    handler.set_tag('a')\n"
+    assert not left(
+        run(f"import opentracing\n\nopentracing.tracer.start_span('a').finish()\n\n\n{text}")
+    )
