@@ -12,6 +12,7 @@ from codemods import sites
 from codemods.model import Fate, Options
 from codemods.registry import Handler, Registered, registered
 from codemods.site import CannotRewrite, Change, Report, Site
+from codemods.source import last_name
 
 UNKNOWN_CODE = "JO000"
 IMPORT_CODE = "JO001"
@@ -165,14 +166,45 @@ def decide(site: Site) -> Decision:
     rule, handler = found
     started = time.perf_counter()
     try:
-        if isinstance(site.node, ast.Call) and site.call is not None:
-            raise CannotRewrite("the method is found with `getattr`")
-        outcome = handler(site)
+        named = _named(site) if isinstance(site.node, ast.Call) else None
+        outcome = named or handler(site)
     except CannotRewrite as error:
         recipe = f"By hand: {rule.rule.title} (jaeger2otlp explain {rule.rule.code})."
         outcome = Report(f"not rewritten: {error}", recipe)
     seconds = time.perf_counter() - started
     return Decision(site, rule, outcome or _unknown(site), seconds=seconds)
+
+
+_NAMES = {
+    ("span", "finish"): "end",
+    ("span", "log_kv"): "add_event",
+    ("span", "set_operation_name"): "update_name",
+    ("span", "set_tag"): "set_attribute",
+    ("tracer", "start_active_span"): "start_as_current_span",
+    ("tracer", "start_span"): "start_span",
+}
+
+
+def _named(site: Site) -> Change | None:
+    """`hasattr(span, "set_tag")`; what sets or patches a method goes on with legacy arguments."""
+    node = site.node
+    assert isinstance(node, ast.Call)
+    kind = site.file.flow.members[node].kind
+    if site.call is not None:
+        raise CannotRewrite("the method is found with `getattr`")
+    function = last_name(node.func)
+    ruled = {(kind, site.member), ("span", site.member)} & _handlers().members.keys()
+    if function == "getattr" or not ruled:
+        return None
+    if function != "hasattr":
+        raise CannotRewrite("something else is put in the place of the legacy name")
+    change = site.change("asks for the name that OpenTelemetry has")
+    if (kind, site.member) == ("tracer", "close"):
+        provider = f"{change.use('opentelemetry', 'trace')}.get_tracer_provider()"
+        return change.replace(node.args[0], provider).replace(node.args[1], '"shutdown"')
+    if (kind, site.member) not in _NAMES:
+        raise CannotRewrite("`hasattr` asks for the legacy name")
+    return change.replace(node.args[1], f'"{_NAMES[kind, site.member]}"')
 
 
 _CUSTOM = Report(

@@ -303,3 +303,54 @@ def test_a_method_found_with_getattr_and_called_is_reported() -> None:
         "    getattr(span, 'finish')()\n"
     )
     assert {"4: opentracing.Span.log_kv", "5: opentracing.Span.finish"} <= set(left(result))
+
+
+@pytest.mark.parametrize(
+    "put",
+    ["patch.object(span, 'finish')", "monkeypatch.setattr(span, 'finish', print)",
+     "setattr(span, 'finish', print)", "hasattr(span, 'is_debug')"],
+)  # fmt: skip
+def test_a_legacy_method_that_is_replaced_or_asked_for_by_its_name_is_reported(put: str) -> None:
+    result = run(
+        "from unittest.mock import patch\nimport opentracing\n\n\ndef test(monkeypatch):\n"
+        f"    span = opentracing.tracer.start_span('a')\n    {put}\n    span.finish()\n"
+    )
+    assert any(one.startswith("7: opentracing.Span.") for one in left(result))
+    assert "span.finish()" in result.source.decode()
+
+
+def test_hasattr_asks_for_the_name_that_opentelemetry_has() -> None:
+    text = run(
+        "import opentracing\n\ntracer = opentracing.global_tracer()\n"
+        "with tracer.start_span('a') as span:\n"
+        "    if hasattr(span, 'set_tag') and not hasattr(span, 'mine'):\n"
+        "        span.set_tag('a', 1)\n"
+        "        setattr(span, 'mine', 1)\n"
+        "if hasattr(tracer, 'close'):\n    tracer.close()\n"
+    ).source.decode()
+    assert "hasattr(span, \"set_attribute\") and not hasattr(span, 'mine')" in text
+    assert 'if hasattr(trace.get_tracer_provider(), "shutdown"):' in text
+    assert "setattr(span, 'mine', 1)" in text
+
+
+def test_the_tracer_of_what_may_be_no_span_is_asked_for_with_getattr() -> None:
+    text = run(
+        "import opentracing\n\n\ndef work(span: opentracing.Span = None):\n"
+        "    tracer = getattr(span, 'tracer', None)\n"
+        "    if tracer is not None:\n        tracer.start_span('a', child_of=span).finish()\n"
+    ).source.decode()
+    assert "tracer = trace.get_tracer(__name__) if span is not None else None\n" in text
+
+
+@pytest.mark.parametrize(
+    ("asserted", "becomes"),
+    [("assertIsNone(active)", "assertFalse(active.get_span_context().is_valid)"),
+     ("assertIsNotNone(active, 'x')", "assertTrue(active.get_span_context().is_valid, 'x')"),
+     ("assertTrue(active)", "assertTrue(active.get_span_context().is_valid)")],
+)  # fmt: skip
+def test_a_test_case_asserts_that_a_span_is_active(asserted: str, becomes: str) -> None:
+    source = run(
+        "import opentracing\n\n\ndef test(self):\n"
+        f"    active = opentracing.tracer.active_span\n    self.{asserted}\n"
+    ).source.decode()
+    assert f"    self.{becomes}\n" in source
