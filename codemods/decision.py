@@ -166,7 +166,7 @@ def decide(site: Site) -> Decision:
     rule, handler = found
     started = time.perf_counter()
     try:
-        named = _named(site) if isinstance(site.node, ast.Call) else None
+        named = _named(site) if isinstance(site.node, ast.Call) and fact is not None else None
         outcome = named or handler(site)
     except CannotRewrite as error:
         recipe = f"By hand: {rule.rule.title} (jaeger2otlp explain {rule.rule.code})."
