@@ -354,3 +354,26 @@ def test_a_test_case_asserts_that_a_span_is_active(asserted: str, becomes: str) 
         f"    active = opentracing.tracer.active_span\n    self.{asserted}\n"
     ).source.decode()
     assert f"    self.{becomes}\n" in source
+
+
+def test_a_key_that_the_module_names_once_is_the_text_behind_it() -> None:
+    source = run(
+        "import opentracing\n\nERROR, KIND, EVENT = 1, 2, 3\n"
+        "ERROR_TAG = 'error'\nKIND_TAG = 'span.kind'\nEVENT_KEY = 'event'\n\n\ndef work():\n"
+        "    with opentracing.tracer.start_span('a', tags={KIND_TAG: 'client'}) as span:\n"
+        "        span.set_tag(ERROR_TAG, True)\n"
+        "        span.log_kv({EVENT_KEY: 'failed', 'n': 1})\n\n\ndef other(span, ERROR_TAG):\n"
+        "    span.set_tag(ERROR_TAG, True)\n"
+    ).source.decode()
+    assert "start_span('a', kind=trace.SpanKind.CLIENT) as span" in source
+    assert "        span.set_status(trace.StatusCode.ERROR)\n" in source
+    assert "        span.add_event('failed', {'n': 1})\n" in source
+    assert "    span.set_attribute(ERROR_TAG, True)\n" in source
+
+
+def test_a_key_of_another_file_that_is_called_an_error_is_noted() -> None:
+    result = run(
+        "import opentracing\nfrom names import Tags\n\n"
+        "opentracing.tracer.active_span.set_tag(Tags.ERROR, True)\n"
+    )
+    assert any("If the key is `error`" in one.advice for one in result.findings)
