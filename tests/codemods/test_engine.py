@@ -377,3 +377,19 @@ def test_a_key_of_another_file_that_is_called_an_error_is_noted() -> None:
         "opentracing.tracer.active_span.set_tag(Tags.ERROR, True)\n"
     )
     assert any("If the key is `error`" in one.advice for one in result.findings)
+
+
+@pytest.mark.parametrize("put", ["opentracing.Tracer()", "saved"])
+def test_a_global_tracer_that_is_put_back_or_off_says_that_the_provider_stays(put: str) -> None:
+    result = run(f"import opentracing\n\nsaved = opentracing.tracer\nopentracing.tracer = {put}\n")
+    assert any("A provider that was set stays" in one.advice for one in result.findings)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["mine is opentracing.tracer", "opentracing.global_tracer() == mine",
+     "self.assertIs(mine, opentracing.tracer)"],
+)  # fmt: skip
+def test_what_is_compared_with_the_global_tracer_is_reported(asked: str) -> None:
+    result = run(f"import opentracing\n\n\ndef test(self, mine):\n    {asked}\n")
+    assert any(one.startswith("5: opentracing.") for one in left(result))
