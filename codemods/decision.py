@@ -54,7 +54,8 @@ class Decision:
             return Fate.SUPPRESSED, "left as it is, because a comment says so", ""
         if self.consumed is not None:
             if isinstance(self.site.node, ast.alias):
-                return Fate.REWRITTEN, "import removed: nothing uses it any more", ""
+                message = "import removed: nothing uses it any more"
+                return Fate.REWRITTEN, message, _stand_in(self.site)
             other = self.consumed.outcome
             message = (
                 other.message if isinstance(other, Change) else "rewritten with what is around it"
@@ -205,6 +206,25 @@ def _named(site: Site) -> Change | None:
     if (kind, site.member) not in _NAMES:
         raise CannotRewrite("`hasattr` asks for the legacy name")
     return change.replace(node.args[1], f'"{_NAMES[kind, site.member]}"')
+
+
+def _stand_in(site: Site) -> str:
+    """Advice where `except ImportError` imports a module of the program's own instead."""
+    around = site.file.parents.get(site.file.parents[site.node])
+    assert isinstance(site.node, ast.alias)
+    name = site.node.asname or site.node.name
+    imported = (
+        alias.asname or alias.name
+        for handler in getattr(around, "handlers", ())
+        for alias in ast.walk(handler)
+        if isinstance(alias, ast.alias)
+    )
+    if name not in imported:
+        return ""
+    return (
+        f"The `{name}` that stood in for a library that is missing is not used any more: require "
+        "opentelemetry-api, or let it stand in for that."
+    )
 
 
 _CUSTOM = Report(
