@@ -44,6 +44,8 @@ _CALLS_LATER = _TAKES_TUPLE | {
     "run", "run_in_executor", "run_sync", "spawn", "spawn_later", "start_soon", "submit",
     "to_thread", "add_callback", "defer", "Greenlet",
 }  # fmt: skip
+# `hasattr(span, "finish")`, `patch.object(span, "finish")`: a legacy name in a string.
+_NAMING = frozenset({"hasattr", "setattr", "delattr", "object"})
 
 
 class Calls(Members):
@@ -75,6 +77,8 @@ class Calls(Members):
             self.expression(keyword.value, scope)
         if last_name(node.func) in _CALLS_LATER:
             self._tell_later(node)
+        elif last_name(node.func) in _NAMING:
+            self._names_member(node, args)
         elif isinstance(node.func, ast.Lambda):
             self._hand(node.func, node.args)
         if (owner := self.members.get(node.func)) is not None:
@@ -219,6 +223,10 @@ class Calls(Members):
                 return FOREIGN
         return self._of_container(node, node.func.id, args)
 
+    def _names_member(self, node: ast.Call, args: list[Fact]) -> None:
+        if args and args[0].kind in ("tracer", "span", "scope") and _asked(node):
+            self.members[node] = args[0]
+
     def _of_container(self, node: ast.Call, builtin: str, args: list[Fact]) -> Fact:
         """`sorted(spans, key=lambda span: ...)`, `filter(lambda span: ..., spans)`, `next(...)`."""
         if builtin == "dict":
@@ -340,9 +348,12 @@ class Calls(Members):
 
 def _member_name(node: ast.expr) -> str:
     """The attribute's name in `x.name` and in `getattr(x, "name")`."""
+    return node.attr if isinstance(node, ast.Attribute) else _asked(node)
+
+
+def _asked(node: ast.expr) -> str:
+    """The name in `getattr(x, "name")`, or "" where only a run can tell it."""
     match node:
-        case ast.Attribute(attr=attr):
-            return attr
         case ast.Call(args=[_, ast.Constant(value=str(attr)), *_]):
             return attr
     return ""

@@ -12,6 +12,7 @@ from codemods import sites
 from codemods.model import Fate, Options
 from codemods.registry import Handler, Registered, registered
 from codemods.site import CannotRewrite, Change, Report, Site
+from codemods.source import last_name
 
 UNKNOWN_CODE = "JO000"
 IMPORT_CODE = "JO001"
@@ -53,7 +54,8 @@ class Decision:
             return Fate.SUPPRESSED, "left as it is, because a comment says so", ""
         if self.consumed is not None:
             if isinstance(self.site.node, ast.alias):
-                return Fate.REWRITTEN, "import removed: nothing uses it any more", ""
+                message = "import removed: nothing uses it any more"
+                return Fate.REWRITTEN, message, _stand_in(self.site)
             other = self.consumed.outcome
             message = (
                 other.message if isinstance(other, Change) else "rewritten with what is around it"
@@ -165,14 +167,64 @@ def decide(site: Site) -> Decision:
     rule, handler = found
     started = time.perf_counter()
     try:
-        if isinstance(site.node, ast.Call) and site.call is not None:
-            raise CannotRewrite("the method is found with `getattr`")
-        outcome = handler(site)
+        named = _named(site) if isinstance(site.node, ast.Call) and fact is not None else None
+        outcome = named or handler(site)
     except CannotRewrite as error:
         recipe = f"By hand: {rule.rule.title} (jaeger2otlp explain {rule.rule.code})."
         outcome = Report(f"not rewritten: {error}", recipe)
     seconds = time.perf_counter() - started
     return Decision(site, rule, outcome or _unknown(site), seconds=seconds)
+
+
+_NAMES = {
+    ("span", "finish"): "end",
+    ("span", "log_kv"): "add_event",
+    ("span", "set_operation_name"): "update_name",
+    ("span", "set_tag"): "set_attribute",
+    ("tracer", "start_active_span"): "start_as_current_span",
+    ("tracer", "start_span"): "start_span",
+}
+
+
+def _named(site: Site) -> Change | None:
+    """`hasattr(span, "set_tag")`; what sets or patches a method goes on with legacy arguments."""
+    node = site.node
+    assert isinstance(node, ast.Call)
+    kind = site.file.flow.members[node].kind
+    if site.call is not None:
+        raise CannotRewrite("the method is found with `getattr`")
+    function = last_name(node.func)
+    ruled = {(kind, site.member), ("span", site.member)} & _handlers().members.keys()
+    if function == "getattr" or not ruled:
+        return None
+    if function != "hasattr":
+        raise CannotRewrite("something else is put in the place of the legacy name")
+    change = site.change("asks for the name that OpenTelemetry has")
+    if (kind, site.member) == ("tracer", "close"):
+        provider = f"{change.use('opentelemetry', 'trace')}.get_tracer_provider()"
+        return change.replace(node.args[0], provider).replace(node.args[1], '"shutdown"')
+    if (kind, site.member) not in _NAMES:
+        raise CannotRewrite("`hasattr` asks for the legacy name")
+    return change.replace(node.args[1], f'"{_NAMES[kind, site.member]}"')
+
+
+def _stand_in(site: Site) -> str:
+    """Advice where `except ImportError` imports a module of the program's own instead."""
+    around = site.file.parents.get(site.file.parents[site.node])
+    assert isinstance(site.node, ast.alias)
+    name = site.node.asname or site.node.name
+    imported = (
+        alias.asname or alias.name
+        for handler in getattr(around, "handlers", ())
+        for alias in ast.walk(handler)
+        if isinstance(alias, ast.alias)
+    )
+    if name not in imported:
+        return ""
+    return (
+        f"The `{name}` that stood in for a library that is missing is not used any more: require "
+        "opentelemetry-api, or let it stand in for that."
+    )
 
 
 _CUSTOM = Report(

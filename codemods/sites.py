@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from codemods import legacy
 from codemods.kinds import MIXTURES
-from codemods.site import File, Site
+from codemods.site import Change, File, Site
+from codemods.source import Span
 
 _ROOTS = "|".join(sorted((re.escape(root) for root in legacy.ROOTS), key=len, reverse=True))
 DOTTED = re.compile(rf"(?:{_ROOTS})(?:\.\w+)+(?::\w+)?")
@@ -213,6 +214,19 @@ def is_instance_test(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance"
 
 
+# Assertions of a test case, and what becomes of them when the truth of a value is asked instead.
+ASSERTIONS = {"assertIsNone": "assertFalse", "assertIsNotNone": "assertTrue",
+              "assertTrue": "assertTrue", "assertFalse": "assertFalse"}  # fmt: skip
+
+
+def assert_truth(change: Change, file: File, parent: ast.AST) -> None:
+    """`self.assertIsNone(x)` around what becomes the question whether x is valid."""
+    match parent:
+        case ast.Call(func=ast.Attribute(attr=attr) as func) if attr in ASSERTIONS:
+            end = file.span(func).end
+            change.replace(Span(end - len(attr), end), ASSERTIONS[attr])
+
+
 def is_tested(file: File, node: ast.expr) -> bool:
     """Whether the truth of an expression, or its being None, is asked."""
     parent = file.parents[node]
@@ -230,6 +244,8 @@ def is_tested(file: File, node: ast.expr) -> bool:
             )
         case ast.Call(func=ast.Name(id="bool")):
             return node in parent.args
+        case ast.Call(func=ast.Attribute(attr=attr), args=[value, *_]) if attr in ASSERTIONS:
+            return value is node
         case ast.Call(args=[value, cls]) if is_instance_test(parent) and value is node:
             is_one = file.detail(node) in ("active", "extracted")
             return is_one and file.symbol(cls) in _ASKED

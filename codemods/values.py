@@ -205,14 +205,26 @@ def attribute_value(file: File, node: ast.expr, key: str = "") -> tuple[Part, ..
 
 
 def literal_key(file: File, node: ast.expr | None) -> str:
-    """The text of a tag or log key that is a literal or a constant of the legacy tags module."""
+    """The text of a tag or log key: a literal, or a constant of the file's or of legacy tags."""
     from codemods.names import CONSTANTS
 
+    if isinstance(node, ast.Name) and node.id in file.bound:
+        node = _constant(file, node)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if node is None:
         return ""
     return CONSTANTS.get(file.symbol(node), "")
+
+
+def _constant(file: File, node: ast.Name) -> ast.expr:
+    """What stands behind `ERROR = "error"` of the module, if it is bound once."""
+    around = {*file.ancestors(node)}
+    bound = [one for one in file.bound[node.id] if file.function(one) in around]
+    match [file.parents[one] for one in bound]:
+        case [ast.Assign(value=ast.Constant() as value) as once]:
+            return value if isinstance(file.parents[once], ast.Module) else node
+    return node
 
 
 def _is_handed_on(file: File, node: ast.expr) -> bool:

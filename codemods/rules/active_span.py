@@ -9,7 +9,7 @@ from codemods.model import Safety
 from codemods.parents import is_parent_or_current
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, File, Site, tight
-from codemods.sites import is_instance_test, is_returned
+from codemods.sites import assert_truth, is_instance_test, is_returned
 
 rule = define(
     code="JO501",
@@ -102,7 +102,8 @@ def tested(site: Site) -> Change:
             raise CannotRewrite("`or` gives the other value only if there is no span at all")
     if none:
         valid = (node, " is not None and ", *valid)
-        valid = valid if isinstance(parent, ast.If | ast.While) else ("(", *valid, ")")
+        valid = valid if isinstance(parent, ast.If | ast.While | ast.Call) else ("(", *valid, ")")
+    assert_truth(change, file, parent)
     return change.replace(asked, *valid)
 
 

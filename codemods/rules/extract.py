@@ -12,7 +12,7 @@ from codemods.registry import define
 from codemods.rules.inject import check_format
 from codemods.rules.propagation_errors import NAMES
 from codemods.site import CannotRewrite, Change, File, Site, tight
-from codemods.sites import is_instance_test
+from codemods.sites import assert_truth, is_instance_test
 from codemods.values import literal_key
 
 rule = define(
@@ -187,4 +187,5 @@ def tested(site: Site) -> Change:
         return change.replace(node, node)
     if isinstance(parent, ast.BoolOp) and isinstance(parent.op, ast.Or):
         raise CannotRewrite("`or` gives the other value only if nothing was extracted")
+    assert_truth(change, file, parent)
     return change.replace(parent if is_instance_test(parent) else node, *found)

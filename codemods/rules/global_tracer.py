@@ -11,6 +11,7 @@ from codemods.origins import place
 from codemods.provider import SET_ONCE, keeps_provider
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, File, Report, Site
+from codemods.values import is_none
 
 rule = define(
     code="JO110",
@@ -42,6 +43,14 @@ tracer = trace.get_tracer(__name__)
 )
 
 
+# What gives a tracer that is no new one.
+_NO_PROVIDER = frozenset(
+    f"opentracing.{one}" for one in ("Tracer", "tracer", "global_tracer", "get_global_tracer")
+)
+_STAYS = (
+    "A provider that was set stays: where another tracer, or one that does nothing, took the place "
+    "of the global one, its spans go on being exported; shutdown() of the provider ends that."
+)
 _PLACES = (ast.arguments, ast.keyword, ast.Call, ast.Assign, ast.Return, ast.Dict, ast.List)
 
 
@@ -81,9 +90,21 @@ def _legacy(site: Site) -> set[ast.AST]:
 def _expression(site: Site, change: Change) -> str:
     """`trace.get_tracer(__name__)` where it is kept, the module's `tracer` where it is used."""
     parent = site.file.parents[site.call or site.node]
+    if _is_compared(parent):
+        raise CannotRewrite("each get_tracer() gives another object, which equals no other")
     if isinstance(parent, ast.Attribute):
         return change.tracer()
     return f"{change.use('opentelemetry', 'trace')}.get_tracer(__name__)"
+
+
+def _is_compared(parent: ast.AST) -> bool:
+    """`x is opentracing.tracer`, `self.assertIs(x, opentracing.tracer)`."""
+    match parent:
+        case ast.Compare(left=left, comparators=[right]):
+            return not (is_none(left) or is_none(right))
+        case ast.Call(func=ast.Attribute(attr=attr)):
+            return re.match(r"assert(Is|IsNot|Equals?|NotEquals?)$", attr) is not None
+    return False
 
 
 def _set(site: Site, change: Change) -> Change | Report:
@@ -132,6 +153,8 @@ def _registered(
             return change.replace_statement(statement, line)
     _check_makers(site, change, value)
     made = file.flow.kinds.get(value)
+    if made is not None and made.detail in _NO_PROVIDER:
+        change.advice = _STAYS
     if isinstance(value, ast.Call) and (made is None or made.kind not in ("foreign", "other")):
         change.depends_on(value)
         return change.replace_statement(statement, value)

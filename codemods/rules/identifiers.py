@@ -126,6 +126,14 @@ def is_sampled(site: Site) -> Change:
 @rule.member("span", "tracer")
 def tracer(site: Site) -> Change:
     change = site.change("spans do not know their tracer; the module's is used")
+    match site.node:
+        case ast.Call(args=[owner, _, default]):  # `getattr(span, "tracer", None)` of no span
+            active = site.file.detail(owner) == "active"
+            there = ".get_span_context().is_valid" if active else " is not None"
+            parts = (change.tracer(), " if ", owner, there, " else ", default)
+            if isinstance(site.parent, ast.Assign):
+                return change.replace(site.node, *parts)
+            return change.replace(site.node, "(", *parts, ")")
     return change.replace(site.node, change.tracer())
 
 

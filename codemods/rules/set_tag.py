@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from codemods import chain
 from codemods.edits import Part
@@ -67,6 +68,13 @@ def call(url, user):
     ),
 )
 
+# What a key that other files name may be, by its name.
+_MEANT = re.compile(r"ERROR$|KIND$", re.IGNORECASE)
+_ADVICE = {
+    "error": "If the key is `error`, set the status: trace.StatusCode.ERROR.",
+    "kind": "If the key is `span.kind`, give `kind=` to the call that starts the span.",
+}
+
 
 @rule.member("span", "set_tag")
 def set_tag(site: Site) -> Change | Report:
@@ -100,6 +108,8 @@ def set_tag(site: Site) -> Change | Report:
         change.advice = "Give `kind=` to the call that starts this span."
     elif name == "http.status_code":
         change.advice = "Jaeger no longer derives an error from it; set the status where it counts."
+    elif not name and (meant := _MEANT.search(site.file.text(key))):
+        change.advice = _ADVICE[meant[0].lower()]
     return change
 
 

@@ -303,3 +303,93 @@ def test_a_method_found_with_getattr_and_called_is_reported() -> None:
         "    getattr(span, 'finish')()\n"
     )
     assert {"4: opentracing.Span.log_kv", "5: opentracing.Span.finish"} <= set(left(result))
+
+
+@pytest.mark.parametrize(
+    "put",
+    ["patch.object(span, 'finish')", "monkeypatch.setattr(span, 'finish', print)",
+     "setattr(span, 'finish', print)", "hasattr(span, 'is_debug')"],
+)  # fmt: skip
+def test_a_legacy_method_that_is_replaced_or_asked_for_by_its_name_is_reported(put: str) -> None:
+    result = run(
+        "from unittest.mock import patch\nimport opentracing\n\n\ndef test(monkeypatch):\n"
+        f"    span = opentracing.tracer.start_span('a')\n    {put}\n    span.finish()\n"
+    )
+    assert any(one.startswith("7: opentracing.Span.") for one in left(result))
+    assert "span.finish()" in result.source.decode()
+
+
+def test_hasattr_asks_for_the_name_that_opentelemetry_has() -> None:
+    text = run(
+        "import opentracing\n\ntracer = opentracing.global_tracer()\n"
+        "with tracer.start_span('a') as span:\n"
+        "    if hasattr(span, 'set_tag') and not hasattr(span, 'mine'):\n"
+        "        span.set_tag('a', 1)\n"
+        "        setattr(span, 'mine', 1)\n"
+        "if hasattr(tracer, 'close'):\n    tracer.close()\n"
+    ).source.decode()
+    assert "hasattr(span, \"set_attribute\") and not hasattr(span, 'mine')" in text
+    assert 'if hasattr(trace.get_tracer_provider(), "shutdown"):' in text
+    assert "setattr(span, 'mine', 1)" in text
+
+
+def test_the_tracer_of_what_may_be_no_span_is_asked_for_with_getattr() -> None:
+    text = run(
+        "import opentracing\n\n\ndef work(span: opentracing.Span = None):\n"
+        "    tracer = getattr(span, 'tracer', None)\n"
+        "    if tracer is not None:\n        tracer.start_span('a', child_of=span).finish()\n"
+    ).source.decode()
+    assert "tracer = trace.get_tracer(__name__) if span is not None else None\n" in text
+
+
+@pytest.mark.parametrize(
+    ("asserted", "becomes"),
+    [("assertIsNone(active)", "assertFalse(active.get_span_context().is_valid)"),
+     ("assertIsNotNone(active, 'x')", "assertTrue(active.get_span_context().is_valid, 'x')"),
+     ("assertTrue(active)", "assertTrue(active.get_span_context().is_valid)")],
+)  # fmt: skip
+def test_a_test_case_asserts_that_a_span_is_active(asserted: str, becomes: str) -> None:
+    source = run(
+        "import opentracing\n\n\ndef test(self):\n"
+        f"    active = opentracing.tracer.active_span\n    self.{asserted}\n"
+    ).source.decode()
+    assert f"    self.{becomes}\n" in source
+
+
+def test_a_key_that_the_module_names_once_is_the_text_behind_it() -> None:
+    source = run(
+        "import opentracing\n\nERROR, KIND, EVENT = 1, 2, 3\n"
+        "ERROR_TAG = 'error'\nKIND_TAG = 'span.kind'\nEVENT_KEY = 'event'\n\n\ndef work():\n"
+        "    with opentracing.tracer.start_span('a', tags={KIND_TAG: 'client'}) as span:\n"
+        "        span.set_tag(ERROR_TAG, True)\n"
+        "        span.log_kv({EVENT_KEY: 'failed', 'n': 1})\n\n\ndef other(span, ERROR_TAG):\n"
+        "    span.set_tag(ERROR_TAG, True)\n"
+    ).source.decode()
+    assert "start_span('a', kind=trace.SpanKind.CLIENT) as span" in source
+    assert "        span.set_status(trace.StatusCode.ERROR)\n" in source
+    assert "        span.add_event('failed', {'n': 1})\n" in source
+    assert "    span.set_attribute(ERROR_TAG, True)\n" in source
+
+
+def test_a_key_of_another_file_that_is_called_an_error_is_noted() -> None:
+    result = run(
+        "import opentracing\nfrom names import Tags\n\n"
+        "opentracing.tracer.active_span.set_tag(Tags.ERROR, True)\n"
+    )
+    assert any("If the key is `error`" in one.advice for one in result.findings)
+
+
+@pytest.mark.parametrize("put", ["opentracing.Tracer()", "saved"])
+def test_a_global_tracer_that_is_put_back_or_off_says_that_the_provider_stays(put: str) -> None:
+    result = run(f"import opentracing\n\nsaved = opentracing.tracer\nopentracing.tracer = {put}\n")
+    assert any("A provider that was set stays" in one.advice for one in result.findings)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["mine is opentracing.tracer", "opentracing.global_tracer() == mine",
+     "self.assertIs(mine, opentracing.tracer)"],
+)  # fmt: skip
+def test_what_is_compared_with_the_global_tracer_is_reported(asked: str) -> None:
+    result = run(f"import opentracing\n\n\ndef test(self, mine):\n    {asked}\n")
+    assert any(one.startswith("5: opentracing.") for one in left(result))

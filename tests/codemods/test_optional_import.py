@@ -138,3 +138,11 @@ def test_a_quoted_annotation_is_no_use_that_an_optional_import_waits_for() -> No
         "    if opentracing:\n        span.set_tag('k', 1)\n"
     )
     assert b"    if trace:\n        span.set_attribute('k', 1)" in result.source
+
+
+def test_a_module_that_stands_in_for_the_library_is_noted() -> None:
+    result = run(
+        "try:\n    import opentracing\nexcept ImportError:\n    import ours as opentracing\n\n"
+        "opentracing.tracer.start_span('a').finish()\n"
+    )
+    assert any("stood in for a library" in one.advice for one in result.findings)
