@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import errno
+import io
 import os
 import sys
 
@@ -10,6 +14,7 @@ import click
 from migrator import __version__
 from migrator.commands import LazyGroup
 from migrator.exits import DONE, ERROR, INTERRUPTED
+from migrator.problem import from_error
 
 EPILOG = """\b
 Examples:
@@ -27,6 +32,8 @@ Options of scan and migrate may stand in pyproject.toml, for example:
   propagation = "both"
   exclude = ["vendor"]
 """
+# Of writing to standard output; files are told by their paths.
+OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @click.group(
@@ -41,6 +48,10 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    if sys.stdout is None:  # closed: `>&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        _take_any_name(sys.stdout)
     try:
         status = cli.main(prog_name="jaeger2otlp", standalone_mode=False)
         sys.stdout.flush()
@@ -48,11 +59,32 @@ def main() -> None:
         error.show()
         status = ERROR
     except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
         status = INTERRUPTED
-    except BrokenPipeError:  # `jaeger2otlp scan . | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:  # click's end where the reader has gone: `jaeger2otlp scan . | head`
         status = DONE
+    except OSError as error:
+        if error.errno not in OUTPUT_ERRORS or error.filename is not None:
+            raise
+        status = _cut_off(error)
     sys.exit(status)
+
+
+def _take_any_name(stream: io.TextIOWrapper) -> None:
+    """Names of files need not be text: they come out as the bytes they are, or escaped."""
+    utf8 = codecs.lookup(stream.encoding).name == "utf-8"
+    stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
+
+
+def _cut_off(error: OSError) -> int:
+    """The status where standard output takes no more; what it holds still is thrown away."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == errno.EPIPE:
+        return DONE
+    words = from_error("", error).message
+    click.echo(f"Error: the output could not be written: {words}", err=True)
+    return ERROR
 
 
 if __name__ == "__main__":

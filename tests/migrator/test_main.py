@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -43,6 +44,43 @@ def test_beginning_of_a_code_gives_the_codes_that_begin_so():
 
 def test_no_command_shows_help():
     assert "Commands" in jaeger2otlp().stdout + jaeger2otlp().stderr
+
+
+def test_reader_that_has_gone_is_no_error():
+    with subprocess.Popen(
+        [sys.executable, "-m", "migrator", "rules"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full (Linux)")
+def test_output_that_cannot_be_written_is_an_error_in_words():
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "migrator", "rules"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert result.returncode == 2
+    assert result.stderr == ("Error: the output could not be written: no space left on the disk\n")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names of files are text there")
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "latin-1:strict"])
+def test_name_that_is_no_text_comes_out(tmp_path, encoding):
+    (tmp_path / os.fsdecode(b"by\xfftes.py")).write_text("import opentracing\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "migrator", "migrate", "--check", str(tmp_path)],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=False,
+    )
+    assert result.returncode == 1, result.stderr
+    assert b"by\xfftes.py" in result.stdout or rb"by\udcfftes.py" in result.stdout
 
 
 @pytest.mark.parametrize("module", ["grpc", "opentelemetry", "rich", "libcst", "jinja2"])
