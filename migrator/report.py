@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from codemods import Fate, Finding, Rule, registry
 from migrator.analysis import Analysis, is_below
 from migrator.diff import shown
+from migrator.suppression import UNUSED
 
 LIBRARIES = (  # by how the construct's name begins, first match; else its first component
     ("opentelemetry.exporter.jaeger", "opentelemetry.exporter.jaeger"),
@@ -36,41 +37,59 @@ def library_of(construct: str) -> str:
 
 def scan_text(analysis: Analysis, paths: Sequence[str]) -> Iterator[str]:
     """What there is, by folder, library, construct and file; what becomes of it; the effort."""
-    yield from verdict(analysis)
-    findings = [f for found in analysis.findings.values() for f in found]
-    if not findings:
-        return
-    yield from _by_path(analysis, paths)
-    yield from _table("library", ((library_of(f.construct), f.fate) for f in findings))
-    yield from _table("construct", ((f.construct, f.fate) for f in findings), ROWS)
-    by_file = ((shown(p), f.fate) for p, found in analysis.findings.items() for f in found)
-    yield from _table("file", by_file, ROWS)
+    sites = list(_sites(analysis))
+    findings = [f for _, f in sites]
+    if findings:
+        yield from _by_path(analysis, paths)
+        yield from _table("library", ((library_of(f.construct), f.fate) for f in findings))
+        yield from _table("construct", ((f.construct, f.fate) for f in findings), ROWS)
+        yield from _table("file", ((shown(path), f.fate) for path, f in sites), ROWS)
     yield from _reported(analysis)
     told = list(notes(analysis))
     if told:
         yield ""
         yield from told
-    yield ""
-    yield from effort(findings)
+    if any(f.fate is not Fate.SUPPRESSED for f in findings):
+        yield ""
+        yield from effort(findings)
 
 
-def verdict(analysis: Analysis, *, wrote: bool = False) -> Iterator[str]:
-    """What the run comes to, in one sentence; nothing where no file could be looked at."""
-    fates = Counter(f.fate for findings in analysis.findings.values() for f in findings)
-    if not fates:
-        if analysis.searched or not analysis.problems:
-            yield f"No legacy use in {count(analysis.searched, 'Python file')}."
-        return
-    done = "" if wrote else "would be "
+def _sites(analysis: Analysis) -> Iterator[tuple[str, Finding]]:
+    """The findings that are legacy uses, with their file."""
+    for path, findings in analysis.findings.items():
+        yield from ((path, finding) for finding in findings if finding.code != UNUSED)
+
+
+def verdict(analysis: Analysis, *, wrote: bool = False, selected: bool = False) -> Iterator[str]:
+    """What the run comes to, in a sentence; nothing where no file could be looked at.
+
+    `selected` says that only some rules were asked for.
+    """
+    sites = list(_sites(analysis))
+    if sites:
+        yield _outcomes(sites, wrote=wrote)
+    elif analysis.searched:
+        what = "of the selected rules " if selected else ""
+        but = ", apart from the errors below" if analysis.problems else ""
+        yield f"No legacy use {what}in {count(analysis.searched, 'Python file')}{but}."
+    elif not analysis.problems:
+        yield "There is no Python file to look at."
+    comments = sum(len(findings) for findings in analysis.findings.values()) - len(sites)
+    if comments:
+        yield f"{count(comments, 'suppression comment')} without effect."
+
+
+def _outcomes(sites: Sequence[tuple[str, Finding]], *, wrote: bool) -> str:
+    fates = Counter(finding.fate for _, finding in sites)
     outcomes = {
-        Fate.REWRITTEN: f"{done}rewritten",
+        Fate.REWRITTEN: "rewritten" if wrote else "would be rewritten",
         Fate.HELD: "more with --unsafe",
         Fate.REPORTED: "left for you",
         Fate.SUPPRESSED: "ignored by a comment",
     }
     told = ", ".join(f"{fates[fate]:,} {how}" for fate, how in outcomes.items() if fates[fate])
-    sites = count(fates.total(), "legacy site")
-    yield f"{sites} in {count(len(analysis.findings), 'file')}: {told}."
+    files = count(len({path for path, _ in sites}), "file")
+    return f"{count(len(sites), 'legacy site')} in {files}: {told}."
 
 
 def effort(findings: Sequence[Finding]) -> Iterator[str]:
@@ -148,9 +167,8 @@ def _by_path(analysis: Analysis, paths: Sequence[str]) -> Iterator[str]:
     rows = [
         (path, finding.fate)
         for path, real in folders.items()
-        for file, findings in analysis.findings.items()
+        for file, finding in _sites(analysis)
         if is_below(file, real)
-        for finding in findings
     ]
     yield from _table("folder", rows, keys=folders)
 

@@ -85,7 +85,8 @@ def rewrite_one(job: Job, options: Options) -> Outcome:
     if changed is not None and not compiles(changed) and compiles(job.source):
         return Outcome(job.path, problem=f"the rewrite would not compile, so it was dropped; {BUG}")
     findings = sorted(
-        (*result.findings, *unused(asked, result.findings)), key=lambda f: (f.line, f.column)
+        (*result.findings, *unused(asked, result.findings, options)),
+        key=lambda f: (f.line, f.column),
     )
     return Outcome(
         job.path, changed, tuple(findings), seconds=dict(result.seconds), stays=result.stays

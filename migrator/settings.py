@@ -45,6 +45,11 @@ class Settings:
     jobs: int | None = None
     output_format: str = "text"
 
+    @property
+    def selected(self) -> bool:
+        """Whether only some rules are asked for."""
+        return bool(self.select or self.ignore)
+
     def options(self) -> Options:
         """The part that the rewrite engine wants."""
         return Options(
@@ -129,7 +134,7 @@ def _value(key: str, name: str, value: Any) -> Any:
 
 
 def _check_codes(settings: Settings) -> None:
-    if not (settings.select or settings.ignore):
+    if not settings.selected:
         return
     from codemods import registry
 

@@ -140,7 +140,7 @@ def _summary(run: Session, paths: tuple[str, ...], *, statistics: bool, wrote: b
     else:
         session.tell(report.finding_lines(analysis, LEFT))
         session.tell(report.notes(analysis), "yellow")
-    session.tell(report.verdict(analysis, wrote=wrote or filtered))
+    session.tell(report.verdict(analysis, wrote=wrote or filtered, selected=run.settings.selected))
     if wrote and _code_left(analysis):
         session.tell([UNFINISHED])
     elif analysis.after and not wrote and not filtered:

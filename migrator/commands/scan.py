@@ -21,6 +21,7 @@ Examples:
 \b
 Exit status: 0 no legacy use; 1 there is some; 2 a path could not be read.
 """
+LEFT = (Fate.HELD, Fate.REPORTED)
 NEXT = "`jaeger2otlp migrate` shows the rewrite as a diff, `jaeger2otlp explain CODE` its reason."
 
 
@@ -42,14 +43,14 @@ def scan(
     """
     run = session.begin(paths, stdin_filename, chosen)
     if not session.document(run):
+        session.say(report.verdict(run.analysis, selected=run.settings.selected))
         if statistics:
-            session.say(report.verdict(run.analysis))
             session.say(report.statistics(run.analysis, paths))
         else:
             session.say(report.scan_text(run.analysis, paths))
-            session.tell([NEXT] if run.analysis.findings else [])
+            session.tell([NEXT] if run.analysis.count(Fate.REWRITTEN, *LEFT) else [])
     session.tell_problems(run)
     if timings:
         session.tell(report.timings(run.analysis))
-    found = run.analysis.count(Fate.REWRITTEN, Fate.HELD, Fate.REPORTED)
+    found = run.analysis.count(Fate.REWRITTEN, *LEFT)
     ctx.exit(session.status(run, findings=bool(found)))

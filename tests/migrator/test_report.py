@@ -7,7 +7,8 @@ import pytest
 from codemods import Fate, Finding
 from migrator.analysis import Analysis
 from migrator.problem import Problem
-from migrator.report import count, effort, finding_lines, library_of, notes, verdict
+from migrator.report import count, effort, finding_lines, library_of, notes, scan_text, verdict
+from migrator.suppression import UNUSED
 
 
 def finding(fate: Fate, *, advice: str = "", line: int = 1, waits_for: str = "") -> Finding:
@@ -81,6 +82,31 @@ def test_verdict_says_what_becomes_of_the_sites():
 
 def test_verdict_does_not_call_clean_what_could_not_be_read():
     assert list(verdict(Analysis(problems=[Problem("nowhere", "no such file or folder")]))) == []
+
+
+def test_verdict_over_errors_selected_rules_and_an_empty_folder():
+    broken = Analysis(searched=2, problems=[Problem("a.py", "no permission to read it")])
+    (told,) = verdict(broken)
+    assert told == "No legacy use in 2 Python files, apart from the errors below."
+    (told,) = verdict(Analysis(searched=1), selected=True)
+    assert told == "No legacy use of the selected rules in 1 Python file."
+    assert list(verdict(Analysis())) == ["There is no Python file to look at."]
+
+
+def test_comment_that_suppresses_nothing_is_no_legacy_site():
+    comment = Finding(UNUSED, 1, 1, 1, Fate.REPORTED, "jaeger2otlp: ignore", "said")
+    analysis = Analysis(searched=1, findings={"a.py": (comment,)})
+    assert list(verdict(analysis)) == [
+        "No legacy use in 1 Python file.",
+        "1 suppression comment without effect.",
+    ]
+    told = list(scan_text(analysis, ["."]))
+    assert told == ["", "Left for you, and why:", "  a.py:1:1: JO009 said"]
+
+
+def test_nothing_but_suppressed_sites_costs_nothing():
+    analysis = Analysis(findings={"a.py": (finding(Fate.SUPPRESSED),)})
+    assert not any("Effort" in line for line in scan_text(analysis, ["."]))
 
 
 def test_count_has_its_plural():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from codemods import Fate, Finding
-from migrator.suppression import EVERY, UNUSED, suppressions, unused
+import pytest
+
+from codemods import Fate, Finding, Options
+from migrator.suppression import EVERY, UNKNOWN, UNUSED, suppressions, unused
 
 
 def codes(text: str) -> list[tuple[int, str]]:
@@ -35,17 +37,45 @@ def test_without_a_code_every_rule_is_meant():
     assert codes("x = 1  # jaeger2otlp: ignore\n") == [(1, EVERY)]
 
 
+@pytest.mark.parametrize("text", ["ignore-file", "ignor", "ignored", "ignore[]", "ignore[JO1", ""])
+def test_comment_that_is_spelled_otherwise_is_told(text):
+    asked = suppressions(f"x = 1  # jaeger2otlp: {text}\n".encode())
+    assert [one.code for one in asked] == [UNKNOWN]
+    (report,) = unused(asked, [finding(1, "JO101")], Options())
+    assert "not understood" in report.message
+
+
+def test_codes_in_small_letters():
+    assert codes("x = 1  # jaeger2otlp: ignore[jo101]\n") == [(1, "JO101")]
+
+
 def test_file_that_cannot_be_decoded_has_none():
     assert codes("# coding: nonsense\nx = 1  # jaeger2otlp: ignore\n") == []
 
 
 def test_used_on_any_line_of_the_statement():
     asked = suppressions(b"f(\n    1,  # jaeger2otlp: ignore[JO101]\n)\n")
-    assert unused(asked, [finding(1, "JO101", end=3)]) == []
+    assert unused(asked, [finding(1, "JO101", end=3)], Options()) == []
 
 
 def test_unused_is_a_finding_of_its_own():
     asked = suppressions(b"x = 1  # jaeger2otlp: ignore[JO101]\n")
-    (report,) = unused(asked, [finding(1, "JO205"), finding(1, "JO101", fate=Fate.REPORTED)])
+    (report,) = unused(
+        asked, [finding(1, "JO205"), finding(1, "JO101", fate=Fate.REPORTED)], Options()
+    )
     assert (report.code, report.line, report.column) == (UNUSED, 1, 8)
     assert "JO101" in report.message
+
+
+@pytest.mark.parametrize("comment", ["ignore", "ignore[JO101]"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(select=frozenset({"JO2"})),
+        Options(ignore=frozenset({"JO101"})),
+        Options(ignore=frozenset({"JO009"})),
+    ],
+)
+def test_comment_for_a_rule_that_was_not_asked_for_is_not_judged(comment, options):
+    asked = suppressions(f"x = 1  # jaeger2otlp: {comment}\n".encode())
+    assert unused(asked, [], options) == []
