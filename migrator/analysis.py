@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import codemods
 from codemods import Fate, Finding
@@ -34,6 +34,16 @@ class Analysis:
     def count(self, *fates: Fate) -> int:
         """How many findings have one of these fates."""
         return sum(f.fate in fates for findings in self.findings.values() for f in findings)
+
+    def leave(self, path: str, cause: str) -> None:
+        """Count a file's rewritten sites as left, because of `cause`."""
+        self.after.pop(path, None)
+        self.findings[path] = tuple(
+            replace(f, fate=Fate.REPORTED, advice="", waits_for=cause)
+            if f.fate is Fate.REWRITTEN
+            else f
+            for f in self.findings[path]
+        )
 
 
 def analyse(paths: Sequence[str], settings: Settings, progress: Progress | None = None) -> Analysis:

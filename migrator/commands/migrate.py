@@ -32,6 +32,7 @@ Examples:
 Exit status: 0 nothing to do, or done; 1 changes to apply, or sites left for you; 2 error.
 A line with the comment `# jaeger2otlp: ignore[CODE]` is left alone.
 """
+UNWRITTEN = "what kept the file from being written"
 LEFT = (Fate.HELD, Fate.REPORTED)
 UNFINISHED = "Finish what is left before you deploy: legacy and rewritten code share no traces."
 
@@ -111,6 +112,7 @@ def _write(run: Session, *, allow_dirty: bool, allow_no_vcs: bool) -> bool:
             problem = _replace(path, analysis.sources[path], analysis.after[path])
             if problem:
                 analysis.problems.append(problem)
+                analysis.leave(path, UNWRITTEN)
             else:
                 written.append(path)
     except KeyboardInterrupt:
@@ -127,6 +129,8 @@ def _replace(path: str, old: bytes, new: bytes) -> Problem | None:
         replace_content(path, old, new)
     except Unwritable as error:
         return Problem(path, f"not written: {error}")
+    except PermissionError:
+        return Problem(path, "not written: no permission to replace it in its folder")
     except OSError as error:
         return Problem(path, f"not written: {from_error(path, error).message}")
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -188,6 +189,16 @@ def test_read_only_file_is_named_and_the_others_written(project):
     assert "app.py: not written: it is read-only" in result.stderr
     assert (project / "app.py").read_text() == LEGACY
     assert "opentelemetry" in (project / "other.py").read_text()
+    assert "10 legacy sites in 2 files: 5 rewritten, 5 left for you." in result.stderr
+
+
+def test_folder_that_may_not_be_written_is_told(project, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("migrator.writing.os.replace", refuse)
+    result = run("migrate", "--write", "--allow-dirty", ".")
+    assert "app.py: not written: no permission to replace it in its folder" in result.stderr
 
 
 def test_nothing_is_written_while_pyproject_is_broken(project):
