@@ -65,6 +65,8 @@ class Settings:
 
 
 DEFAULTS = Settings()
+CODES = ("select", "ignore")  # in capital letters, however the user writes them
+NOT_USED = "its settings were not used"
 
 
 class Wrong(ValueError):
@@ -92,15 +94,20 @@ def load(path: str, chosen: Mapping[str, Any]) -> tuple[Settings, Problem | None
 def _from_file(file: str) -> tuple[Settings, Problem | None]:
     try:
         with open(file, "rb") as opened:
-            table = tomllib.load(opened).get("tool", {}).get(TABLE, {})
+            tool = tomllib.load(opened).get("tool", {})
+        table = tool.get(TABLE, {}) if isinstance(tool, dict) else tool
+        if not isinstance(table, dict):
+            raise Wrong(f"`tool.{TABLE}` must be a table")
         settings = replace(DEFAULTS, **_checked(table))
         _check_codes(settings)
     except FileNotFoundError:
         return DEFAULTS, None
     except OSError as error:
         return DEFAULTS, from_error(file, error)
-    except (Wrong, UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError) as error:
-        return DEFAULTS, Problem(file, f"{error}; its settings were not used")
+    except UnicodeDecodeError:
+        return DEFAULTS, Problem(file, f"it is not UTF-8, as TOML must be; {NOT_USED}")
+    except (Wrong, tomllib.TOMLDecodeError) as error:
+        return DEFAULTS, Problem(file, f"{error}; {NOT_USED}")
     return settings, None
 
 
@@ -110,7 +117,7 @@ def _checked(table: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean `{near[0]}`?" if near else f"; known: {', '.join(known)}"
+            hint = f", but `{near[0]}`" if near else f"; it has {', '.join(known)}"
             raise Wrong(f"[tool.{TABLE}] has no setting `{key}`{hint}")
         values[known[key]] = _value(key, known[key], value)
     return values
@@ -121,7 +128,7 @@ def _value(key: str, name: str, value: Any) -> Any:
     if isinstance(default, tuple):
         if not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
             raise Wrong(f"[tool.{TABLE}] `{key}` takes a list of strings")
-        return tuple(value)
+        return tuple(item.upper() for item in value) if name in CODES else tuple(value)
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise Wrong(f"[tool.{TABLE}] `{key}` takes true or false")

@@ -43,6 +43,11 @@ def test_file_counts_from_a_folder_below(tmp_path):
     assert load(str(tmp_path / "app"), {})[0].unsafe
 
 
+def test_codes_may_be_in_small_letters(tmp_path):
+    found, problem = settings(tmp_path, "[tool.jaeger2otlp]\nselect = ['jo2']\n")
+    assert (found.select, problem) == (("JO2",), None)
+
+
 def test_command_line_wins(tmp_path):
     text = "[tool.jaeger2otlp]\nunsafe = true\nprotocol = 'http'\n"
     found, _ = settings(tmp_path, text, unsafe=False, protocol=None)
@@ -53,15 +58,16 @@ def test_command_line_wins(tmp_path):
     ("text", "said"),
     [
         ("[tool.jaeger2otlp\n", "pyproject"),
-        (b"\xff\xfe", "settings were not used"),
-        ("[tool.jaeger2otlp]\nunsave = true\n", "did you mean `unsafe`"),
-        ("[tool.jaeger2otlp]\nqqq = true\n", "known: select"),
+        (b"\xff\xfe", "not UTF-8, as TOML must be; its settings were not used"),
+        ("[tool.jaeger2otlp]\nunsave = true\n", "has no setting `unsave`, but `unsafe`"),
+        ("[tool.jaeger2otlp]\nqqq = true\n", "it has select"),
         ("[tool.jaeger2otlp]\nunsafe = 'yes'\n", "true or false"),
         ("[tool.jaeger2otlp]\nexclude = 'gen'\n", "list of strings"),
         ("[tool.jaeger2otlp]\nprotocol = 'udp'\n", "one of grpc, http"),
         ("[tool.jaeger2otlp]\njobs = 0\n", "number from 1"),
         ("[tool.jaeger2otlp]\nselect = ['XX']\n", "no rule's code begins with 'XX'"),
-        ("tool = 1\n", "settings were not used"),
+        ("tool = 1\n", "`tool.jaeger2otlp` must be a table"),
+        ("tool = { jaeger2otlp = 1 }\n", "`tool.jaeger2otlp` must be a table"),
     ],
 )
 def test_broken_file_is_named_and_not_used(tmp_path, text, said):
