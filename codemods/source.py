@@ -178,11 +178,12 @@ def _parse(text: str) -> ast.Module:
     except SyntaxError as error:
         raise Unreadable(_explain(error, text)) from error
     except (RecursionError, MemoryError) as error:
-        raise Unreadable("nested too deeply for Python's own parser; is it generated?") from error
+        raise Unreadable(TOO_DEEP) from error
     except ValueError as error:
         raise Unreadable(f"Python's parser refuses it: {error}") from error
 
 
+TOO_DEEP = "nested too deeply for Python's own parser; is it generated?"
 _PYTHON_2 = re.compile(
     r"^\s*(?:print\s+[^(=\s]|print\s*$|exec\s+['\"\w]|raise\s+\w[\w.]*\s*,|except\s+[\w.()]+\s*,\s*\w+\s*:)"
     r"|\bur['\"]|<>|\b0[0-7]+\b(?!\.)|\b\d+L\b",
@@ -195,6 +196,8 @@ def _explain(error: SyntaxError, text: str) -> str:
     line = (error.text or "").rstrip()
     if _PYTHON_2.search(line) or "Missing parentheses in call" in (error.msg or ""):
         return f"{where}this is Python 2; convert it to Python 3 first (2to3, python-modernize)"
+    if (error.msg or "").startswith(("too many nested", "too many levels")):
+        return f"{where}{TOO_DEEP}"
     running = f"{sys.version_info[0]}.{sys.version_info[1]}"
     return (
         f"{where}syntax error: {error.msg}; if the code is for a newer Python than the one "

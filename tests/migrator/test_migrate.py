@@ -304,6 +304,12 @@ ODD = {
 }
 
 
+@pytest.mark.parametrize("name", ["nested brackets", "nested calls"])
+def test_file_that_is_nested_too_deeply_is_not_said_to_be_of_a_newer_python(project, name):
+    (project / "bad.py").write_bytes(BAD[name])
+    assert "nested too deeply" in run("migrate", "bad.py").stderr
+
+
 @pytest.mark.parametrize("name", ODD)
 def test_odd_file_is_rewritten_and_the_rest_of_it_kept(project, name):
     odd = project / "odd.py"
