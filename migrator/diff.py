@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Sequence
 
 CONTEXT = 3
 NO_NEWLINE = b"\n\\ No newline at end of file\n"
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 STYLES = ((b"+++", "bold"), (b"---", "bold"), (b"@@", "cyan"), (b"+", "green"), (b"-", "red"))
 
 
@@ -16,22 +18,42 @@ def unified(path: str, old: bytes, new: bytes) -> bytes:
 
     Of a file that is not below the working folder they take it in the root folder.
     """
-    name = shown(path).replace(os.sep, "/").lstrip("/").encode("utf-8", "surrogateescape")
+    name = relative(path).replace(os.sep, "/").lstrip("/")
     before, after = _lines(old), _lines(new)
     head = _common(before, after)
     kept = max(0, head - CONTEXT)
     body = difflib.diff_bytes(
-        difflib.unified_diff, before[kept:], after[kept:], b"a/" + name, b"b/" + name, n=CONTEXT
+        difflib.unified_diff,
+        before[kept:],
+        after[kept:],
+        _quoted("a/" + name),
+        _quoted("b/" + name),
+        n=CONTEXT,
     )
     return b"".join(
         line if line.endswith(b"\n") else line + NO_NEWLINE for line in _moved(body, kept)
     )
 
 
-def shown(path: str) -> str:
+def relative(path: str) -> str:
     """The path as a user would type it: relative to the working folder where it is below it."""
-    relative = os.path.relpath(path)
-    return path if relative.startswith(os.pardir) else relative
+    below = os.path.relpath(path)
+    return path if below.startswith(os.pardir) else below
+
+
+def shown(path: str) -> str:
+    """The same for a line that a person reads: a name must not break it, nor steer a terminal."""
+    return CONTROL.sub(lambda match: repr(match[0])[1:-1], relative(path))
+
+
+def _quoted(name: str) -> bytes:
+    """As git writes odd names, so that `git apply` takes them."""
+    raw = name.encode("utf-8", "surrogateescape")
+    if not CONTROL.search(name):
+        return raw
+    return b'"%s"' % b"".join(
+        b"\\%03o" % byte if byte < 32 or byte in b'"\\\x7f' else bytes((byte,)) for byte in raw
+    )
 
 
 def style_of(line: bytes) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from codemods import Fate
 from migrator import __version__
 from migrator.analysis import Analysis
-from migrator.diff import shown, unified
+from migrator.diff import relative, unified
 
 LEVELS = {Fate.REPORTED: "warning", Fate.HELD: "warning", Fate.REWRITTEN: "notice"}
 
@@ -26,7 +26,7 @@ def as_json(analysis: Analysis) -> Iterator[str]:
             **{fate.value: analysis.count(fate) for fate in Fate},
         },
         "files": [_file(analysis, path) for path in paths],
-        "problems": [{**asdict(p), "path": shown(p.path)} for p in analysis.problems],
+        "problems": [{**asdict(p), "path": relative(p.path)} for p in analysis.problems],
     }
     yield json.dumps(document, indent=2)
 
@@ -38,13 +38,13 @@ def as_github(analysis: Analysis) -> Iterator[str]:
             level = LEVELS.get(finding.fate)
             if level is None:
                 continue
-            place = f"file={_property(shown(path))},line={finding.line}"
+            place = f"file={_property(relative(path))},line={finding.line}"
             if finding.end_line == finding.line:  # GitHub refuses columns over several lines
                 place += f",col={finding.column}"
             text = "\n".join(part for part in (finding.message, finding.advice) if part)
             yield f"::{level} title=jaeger2otlp ({finding.code}),{place}::{_data(text)}"
     for problem in analysis.problems:
-        place = f"file={_property(shown(problem.path))}"
+        place = f"file={_property(relative(problem.path))}"
         yield f"::error title=jaeger2otlp,{place}::{_data(problem.message)}"
 
 
@@ -55,7 +55,7 @@ def _file(analysis: Analysis, path: str) -> dict[str, Any]:
     after = analysis.after.get(path)
     diff = b"" if after is None else unified(path, analysis.sources[path], after)
     return {
-        "path": shown(path),
+        "path": relative(path),
         "changed": after is not None,
         "diff": diff.decode("utf-8", "replace"),
         "findings": [

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 
-from migrator.diff import style_of, unified
+from migrator.diff import shown, style_of, unified
 
 NUMBERS = b"".join(b"%d\n" % n for n in range(100))
 
@@ -35,6 +36,21 @@ def test_git_applies_it(tmp_path, monkeypatch, old, new):
     diff = unified("a.py", old, new)
     subprocess.run(["git", "apply", "--unsafe-paths", "-"], input=diff, check=True)
     assert (tmp_path / "a.py").read_bytes() == new
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="such names cannot be there")
+@pytest.mark.parametrize(
+    "name", ["new\nline.py", "esc\x1b[31m.py", 'q"\t\\.py', "sp ace.py", "ü.py"]
+)
+def test_git_applies_it_to_files_with_odd_names(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(b"a\n")
+    subprocess.run(["git", "apply", "-"], input=unified(name, b"a\n", b"b\n"), check=True)
+    assert (tmp_path / name).read_bytes() == b"b\n"
+
+
+def test_a_name_does_not_break_the_line_that_tells_it():
+    assert shown("new\nline\x1b[31m.py") == r"new\nline\x1b[31m.py"
 
 
 def test_a_file_elsewhere_is_named_from_the_root():
