@@ -47,14 +47,14 @@ def progress(task: str) -> Iterator[Callable[[int, int], None] | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        handle = bar.add_task(task, total=None)
+        handle = bar.add_task(task, total=None, count="")
 
         def update(done: int, total: int) -> None:
             if total >= NOTHING_TO_SHOW:
-                bar.update(handle, completed=done, total=total)
+                bar.update(handle, completed=done, total=total, count=f"{done}/{total}")
 
         yield update

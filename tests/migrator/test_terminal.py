@@ -53,4 +53,5 @@ def test_no_color(project):
 def test_progress_is_shown_for_many_files_and_gone_afterwards(project):
     seen = in_terminal(project, "migrate", "--check", ".")
     assert "30/30" in seen
+    assert "0/?" not in seen
     assert "\x1b[2K" in seen  # the line was cleared
