@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -101,9 +102,12 @@ def _by_root(paths: Iterable[str], problems: list[Problem]) -> dict[str, list[st
     grouped: dict[str, list[str]] = {}
     for path in paths:
         try:
-            os.stat(path)
+            mode = os.stat(path).st_mode
         except OSError as error:
             problems.append(from_error(path, error))
+            continue
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            problems.append(Problem(path, "neither a file nor a folder; not read"))
             continue
         real = os.path.realpath(path)
         root = real if vcs.ignored([real]) else project.root_of(real)  # asked for all the same

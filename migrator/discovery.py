@@ -108,7 +108,9 @@ def is_excluded(path: str, patterns: Iterable[str]) -> bool:
     parts = path.replace(os.sep, "/").split("/")
     prefixes = ["/".join(parts[: n + 1]) for n in range(len(parts))]
     return any(
-        fnmatch(name, pattern.strip("/")) for pattern in patterns for name in (*parts, *prefixes)
+        fnmatch(name, pattern.removeprefix("./").strip("/"))
+        for pattern in patterns
+        for name in (*parts, *prefixes)
     )
 
 

@@ -47,6 +47,8 @@ def begin(paths: Sequence[str], stdin_filename: str | None, chosen: dict[str, An
         settings, broken = _settings([filename], chosen)
         given = sys.stdin.buffer.read()
         analysis = analyse_text(given, filename, settings)
+    elif stdin_filename:
+        raise Failure("--stdin-filename goes with the path `-`, standard input")
     else:
         settings, broken = _settings(paths, chosen)
         with progress("Analysing") as update:

@@ -41,7 +41,8 @@ def test_virtualenv_of_any_name_is_skipped(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "pattern", ["gen", "gen/", "app/gen", "*/gen", "a_pb2.py", "*_pb2.py", "app/gen/*.py"]
+    "pattern",
+    ["gen", "gen/", "app/gen", "*/gen", "a_pb2.py", "*_pb2.py", "app/gen/*.py", "./app/gen"],
 )
 def test_exclude_matches_names_and_relative_paths(pattern):
     assert is_excluded(os.path.join("app", "gen", "a_pb2.py"), [pattern])

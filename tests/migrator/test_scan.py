@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -133,6 +134,19 @@ def test_path_that_does_not_exist_is_an_error_and_the_run_goes_on(project):
     assert "nowhere: no such file or folder" in result.stderr
     assert "No legacy use" not in run("scan", "nowhere").stdout
     assert "app.py" in result.stdout
+
+
+def test_path_that_is_no_file_and_no_folder_is_an_error(project):
+    os.mkfifo("pipe.py")
+    result = run("scan", "pipe.py")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "pipe.py: neither a file nor a folder" in result.stderr
+
+
+def test_name_for_standard_input_without_it_is_an_error(project):
+    result = run("scan", "--stdin-filename", "app.py", ".")
+    assert result.exit_code == 2
+    assert "goes with the path `-`" in result.stderr
 
 
 def test_no_path_is_an_error_that_says_what_to_do(project):
