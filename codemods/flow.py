@@ -281,10 +281,12 @@ class Flow(Functions):
 
     def _bool(self, node: ast.BoolOp, scope: Scope) -> Fact:
         value = UNKNOWN
+        is_and = isinstance(node.op, ast.And)  # which gives the last one, or what is false
         with ExitStack() as told:
             for part in node.values:
-                value = prefer(value, self.expression(part, scope))
-                if isinstance(node.op, ast.And):
+                found = self.expression(part, scope)
+                value = found if is_and else prefer(value, found)
+                if is_and:
                     told.enter_context(self._where(part, scope))
         return value
 

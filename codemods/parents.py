@@ -66,6 +66,14 @@ def is_parent_or_current(file: File, node: ast.AST) -> bool:
     return given and (file.detail(node.values[1]) == "active" or is_none(node.values[1]))
 
 
+def is_given_to_tracer(file: File, node: ast.AST) -> bool:
+    """Whether it is an argument of a start call or `inject`, which tells its parts apart."""
+    around = file.parents[node]
+    call = file.parents[around] if isinstance(around, ast.keyword) else around
+    method = file.flow.members.get(call.func) if isinstance(call, ast.Call) else None
+    return method is not None and method.kind == "tracer"
+
+
 def is_partly_unknown(file: File, node: ast.expr) -> bool:
     """Whether a variable is also bound to what nothing is known of, as a ContextVar's value."""
     if not isinstance(node, ast.Name):
