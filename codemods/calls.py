@@ -51,7 +51,8 @@ class Calls(Members):
 
     def _entered(self, value: Fact) -> Fact:
         if value.kind == "manager":
-            return Fact(value.detail, "", value.made)
+            kind, _, detail = value.detail.partition(":")
+            return Fact(kind, detail, value.made)
         if value.kind == "instance":
             for cls in self.bases(value.detail):
                 found = self.fact(f"{cls}.__enter__()") or self.fact(f"{cls}.__aenter__()")

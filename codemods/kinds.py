@@ -136,12 +136,12 @@ def held(value: Fact) -> Fact:
 
 
 def container_of(values: list[Fact]) -> Fact:
-    kinds = {value.kind for value in values}
-    if kinds == {"tuple"} and len({value.detail for value in values}) == 1:
-        return Fact("[]tuple", values[0].detail, all_made(values))
-    if len(kinds) == 1 and (kind := kinds.pop()) in INSTANCES:
-        finished = {value.detail for value in values} == {"finished"}
-        return Fact("[]" + kind, "finished" if finished else "", all_made(values))
+    kinds, details = {value.kind for value in values}, {value.detail for value in values}
+    kind = kinds.pop() if len(kinds) == 1 else ""
+    if kind in INSTANCES:
+        return Fact("[]" + kind, "finished" if details == {"finished"} else "", all_made(values))
+    if kind == "tuple" and len(details) == 1:
+        return Fact("[]tuple", details.pop(), all_made(values))
     return UNKNOWN
 
 
@@ -154,10 +154,8 @@ def container_call(container: Fact, method: str) -> Fact:
         return element_of(container)
     if method in ("values", "copy"):
         return container
-    if method in ("items", "popitem"):
-        pair = tuple_of([UNKNOWN, element_of(container)])
-        return held(pair) if method == "items" else pair
-    return UNKNOWN
+    pair = tuple_of([UNKNOWN, element_of(container)])
+    return {"items": held(pair), "popitem": pair}.get(method, UNKNOWN)
 
 
 def tuple_of(values: list[Fact]) -> Fact:
@@ -175,7 +173,14 @@ def part_of(value: Fact, index: int) -> Fact:
     return Fact(kind, detail, value.made)
 
 
-def unpacked_as(value: Fact, count: int) -> list[Fact]:
+def unpacked_as(value: Fact, count: int, starred: int | None = None) -> list[Fact]:
+    """What each of `count` targets gets, of which one may be starred and get a list."""
+    if starred is not None and (value.kind == "tuple" or value.kind.startswith("[]")):
+        size = len(value.detail.split("|")) if value.kind == "tuple" else count
+        rest = size - count + 1
+        parts = unpacked_as(value, size)
+        middle = parts[starred : starred + rest] if value.kind == "tuple" else [element_of(value)]
+        return [*parts[:starred], container_of(middle), *parts[starred + rest :]]
     if value.kind == "tuple" and len(value.detail.split("|")) == count:
         return [part_of(value, index) for index in range(count)]
     if value.kind.startswith("[]"):
