@@ -30,7 +30,7 @@ def parent_context(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
     if isinstance(node, ast.IfExp):
         chosen = parent_context(change, node.body) or ("None",)
         other = parent_context(change, node.orelse) or ("None",)
-        return (*chosen, " if ", node.test, " else ", *other)
+        return (*chosen, " if ", *tight(file, node.test), " else ", *other)
     if isinstance(node, ast.BoolOp):
         return _chosen_parent(change, node)
     kind = file.kind(node)
