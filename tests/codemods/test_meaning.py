@@ -460,6 +460,20 @@ PROGRAMS = {
         with sent("i") as (span, headers):
             span.set_tag("size", len(headers))
         """,
+    "spans under a key of a dict that holds other things": """\
+        def work(number):
+            return {"current": tracer.start_span("work"), "number": number}
+        def close(found):
+            found["current"].set_tag("number", found["number"])
+            found["current"].finish()
+        close(work(1))
+        job = work(2)
+        job.get("current").set_tag("job", True)
+        job.pop("current").finish()
+        for one in [work(number) for number in (3, 4)]:
+            one["current"].set_tag("number", one["number"])
+            one["current"].finish()
+        """,
 }
 
 
