@@ -132,11 +132,12 @@ class Bindings(Knowledge, ABC):
             self._store(target.id, value, scope)
             self.kinds[target] = value
         elif isinstance(target, ast.Tuple | ast.List):
-            parts = unpacked_as(value, len(target.elts))
+            places = [i for i, one in enumerate(target.elts) if isinstance(one, ast.Starred)]
+            parts = unpacked_as(value, len(target.elts), places[0] if places else None)
             for element, part in zip(target.elts, parts, strict=False):
                 self._bind(element, part, scope)
         elif isinstance(target, ast.Starred):
-            self._bind(target.value, UNKNOWN, scope)
+            self._bind(target.value, value, scope)
         elif isinstance(target, ast.Attribute):
             self._bind_attribute(target, value, scope)
         elif isinstance(target, ast.Subscript):

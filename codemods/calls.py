@@ -19,6 +19,7 @@ from codemods.kinds import (
     container_of,
     detail_of,
     element_of,
+    entry_of,
     held,
     part_of,
 )
@@ -33,6 +34,7 @@ LEGACY_KEYWORDS = frozenset(
 _ONE_OF_THEM = frozenset({"max", "min", "next"})
 _THE_SAME = frozenset({"filter", "iter", "list", "reversed", "set", "sorted", "tuple"})
 _FUNCTION = ("name", "unbound")
+_PASSED = ("instance", "callable", "tuple", "record")  # beside what is of OpenTracing
 _FILLING = frozenset({"add", "append", "appendleft", "put", "put_nowait", "set"})
 _FILLING_AT = frozenset({"insert", "setdefault"})
 _FILLING_ALL = frozenset({"extend", "update"})
@@ -53,7 +55,8 @@ class Calls(Members):
 
     def _entered(self, value: Fact) -> Fact:
         if value.kind == "manager":
-            return Fact(value.detail, "", value.made)
+            kind, _, detail = value.detail.partition(":")
+            return Fact(kind, detail, value.made)
         if value.kind == "instance":
             for cls in self.bases(value.detail):
                 found = self.fact(f"{cls}.__enter__()") or self.fact(f"{cls}.__aenter__()")
@@ -111,6 +114,10 @@ class Calls(Members):
                     container = self._items(node.func.value, scope)
             if container.kind.startswith("[]"):
                 return container_call(container, node.func.attr)
+            if node.func.attr in ("get", "pop") and node.args:
+                key = getattr(node.args[0], "value", None)
+                if isinstance(key, str) and (entry := entry_of(container, key)) != UNKNOWN:
+                    return entry
             if node.func.attr in ("enter_context", "enter_async_context") and args:
                 return self._entered(args[0])
             self._learn_filling(node, args, scope)
@@ -292,7 +299,7 @@ class Calls(Members):
         for key, argument in told.items():
             value = self._passed(argument)
             kind = value.kind.removeprefix("[]")
-            if key and (kind in INSTANCES or kind in ("instance", "callable")):
+            if key and (kind in INSTANCES or kind in _PASSED):
                 detail = "" if self.is_legacy(value.detail) else value.detail
                 self.learn(f"{function}({key})", Fact(value.kind, detail, value.made, value.beside))
 

@@ -39,29 +39,30 @@ def slots(file: File, call: ast.Call) -> list[Span]:
     arguments = in_order(call)
     if not arguments:
         return []
-    text = file.source.text
     begin, stop = _parentheses(file, call)
-    commas = [
-        _comma(text, file.span(one).end, file.span(other).start)
-        for one, other in pairwise(arguments)
-    ]
+    return _places(file.source.text, [file.span(one) for one in arguments], begin, stop)
+
+
+def _places(text: str, spans: Sequence[Span], begin: int, stop: int) -> list[Span]:
+    """What stands between commas, with parentheses around it."""
+    commas = [_comma(text, one.end, other.start) for one, other in pairwise(spans)]
     edges = [begin, *(comma + 1 for comma in commas)]
-    ends = [*commas, stop]
     found = []
-    for argument, start, end in zip(arguments, edges, ends, strict=True):
-        span = file.span(argument)
-        head = _skip_space(text, start, span.start)
-        closers = re.compile(r"[\s)]*").match(text, span.end, end)
-        tail = closers.group().rstrip() if closers else ""
-        if tail.count(")") < _openers(text[head : span.start]):
-            raise CannotRewrite("a comment stands within the parentheses around an argument")
-        tail = tail if head < span.start else ""
-        found.append(Span(head, span.end + len(tail)))
+    for (start, end), edge, limit in zip(spans, edges, [*commas, stop], strict=True):
+        head = _skip_space(text, edge, start)
+        closers = _closers(text, end, limit)
+        if "#" in text[end:closers]:
+            raise CannotRewrite("a comment stands within the parentheses around it")
+        found.append(Span(head, closers))
     return found
 
 
-def _openers(text: str) -> int:
-    return re.sub("#.*", "", text).count("(")
+def _closers(text: str, start: int, stop: int) -> int:
+    """The end of the parentheses that close behind a node."""
+    end = at = start
+    while (at := _skip_space(text, at, stop)) < stop and text[at] == ")":
+        end = at = at + 1
+    return end
 
 
 def _parentheses(file: File, call: ast.Call) -> tuple[int, int]:
@@ -139,21 +140,25 @@ def _with_comma(places: list[Span], kept: list[int], index: int) -> Span:
 def remove_item(change: Change, node: ast.Dict, index: int) -> None:
     """Delete one entry of a dict display, with its comma."""
     file = change.file
-    keys, values = node.keys, node.values
     text = file.source.text
-    spans = []
-    for key, value in zip(keys, values, strict=True):
-        start = file.span(key).start if key is not None else file.span(value).start - 2
-        spans.append(Span(start, file.span(value).end))
+    spans = item_places(file, node)
     if index + 1 < len(spans):
         change.replace(Span(spans[index].start, spans[index + 1].start))
     else:
-        comma = re.compile(r"[\s)]*,?").match(text, spans[index].end)
-        end = comma.end() if comma and comma.group().endswith(",") else spans[index].end
+        comma = re.compile(r"\s*,").match(text, spans[index].end)
+        end = comma.end() if comma and not index else spans[index].end
         start = spans[index - 1].end if index else spans[index].start
-        if index and end > spans[index].end:
-            end = spans[index].end
         change.replace(Span(start, end))
+
+
+def item_places(file: File, node: ast.Dict) -> list[Span]:
+    """The place of each entry of a dict display, with parentheses, without its comma."""
+    spans = []
+    for key, value in zip(node.keys, node.values, strict=True):
+        start = file.span(key).start if key is not None else file.span(value).start - 2
+        spans.append(Span(start, file.span(value).end))
+    start, end = file.span(node)
+    return _places(file.source.text, spans, start + 1, end - 1)
 
 
 def is_statement(site: Site) -> ast.Expr | None:

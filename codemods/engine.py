@@ -228,11 +228,17 @@ def _marks(file: File, decided: list[Decision]) -> list[Edit]:
 def _mark_consumed(editor: Editor, decided: Iterable[Decision]) -> None:
     """Sites whose text another change took away are rewritten by that change."""
     for one in decided:
-        if one.applied or editor.kept(sites.anchor(one.site)):
+        if one.applied or editor.kept(sites.anchor(one.site)) or _is_asked_still(editor, one):
             continue
         one.consumed = next(
             (other for other in decided if other.applied and _covers(other, one)), one
         )
+
+
+def _is_asked_still(editor: Editor, one: Decision) -> bool:
+    """Whether a test that no rule rewrites is of what another change rewrote in its place."""
+    is_left = one.site.member == "(tested)" and isinstance(one.outcome, Report)
+    return is_left and editor.made([Edit(Span(*sites.file_span(one.site)), ())])
 
 
 def _covers(other: Decision, one: Decision) -> bool:

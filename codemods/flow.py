@@ -27,9 +27,11 @@ from codemods.kinds import (
     class_instance,
     container_of,
     element_of,
+    entry_of,
     name,
     part_of,
     prefer,
+    record_of,
     tuple_of,
 )
 from codemods.model import Fact, Facts
@@ -271,6 +273,8 @@ class Flow(Functions):
         if owner.kind == "tuple" and isinstance(key, int):
             return part_of(owner, key)
         if isinstance(key, str):
+            if (entry := entry_of(owner, key)) != UNKNOWN:
+                return entry
             item = self._item(node.value, key, scope)
             return self.fact(f"?[{key}]") or (self.fact(item) if item else None) or UNKNOWN
         return UNKNOWN
@@ -291,10 +295,12 @@ class Flow(Functions):
 
     def _bool(self, node: ast.BoolOp, scope: Scope) -> Fact:
         value = UNKNOWN
+        is_and = isinstance(node.op, ast.And)  # which gives the last one, or what is false
         with ExitStack() as told:
             for part in node.values:
-                value = prefer(value, self.expression(part, scope))
-                if isinstance(node.op, ast.And):
+                found = self.expression(part, scope)
+                value = found if is_and else prefer(value, found)
+                if is_and:
                     told.enter_context(self._where(part, scope))
         return value
 
@@ -311,16 +317,20 @@ class Flow(Functions):
         return container_of([self.expression(element, scope) for element in node.elts])
 
     def _dict(self, node: ast.Dict, scope: Scope) -> Fact:
-        values = []
+        values: list[Fact] = []
+        named: dict[str, Fact] = {}
         for key, value in zip(node.keys, node.values, strict=True):
             if key is not None:
                 self.expression(key, scope)
             found = self.expression(value, scope)
             values.append(found)
             text = key.value if isinstance(key, ast.Constant) else ""
-            if isinstance(text, str) and found.kind in INSTANCES and TRACING_NAME.search(text):
-                self.learn(f"?[{text}]", found)
-        return container_of(values)
+            if isinstance(text, str) and text.isidentifier():
+                named[text] = found
+                if found.kind in INSTANCES and TRACING_NAME.search(text):
+                    self.learn(f"?[{text}]", found)
+        same = container_of(values)
+        return record_of(named) if same == UNKNOWN else same
 
     def _comprehension(
         self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, scope: Scope

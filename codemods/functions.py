@@ -20,6 +20,7 @@ from codemods.kinds import (
     QUOTED,
     UNKNOWN,
     class_instance,
+    held,
     is_legacy_fact,
     name,
     prefer,
@@ -232,13 +233,16 @@ class Functions(Calls):
 
     def _yield(self, value: Fact, scope: Scope) -> None:
         node = scope.node
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and value.kind in INSTANCES:
-            if _has_decorator(node.decorator_list, "contextmanager", "asynccontextmanager"):
-                self.learn(f"{scope.qualified}()", Fact("manager", value.kind, value.made))
-            elif _is_fixture(node):
-                self.learn(f"{scope.qualified}()", value)
-            else:
-                self.learn(f"{scope.qualified}()", Fact("[]" + value.kind, made=value.made))
+        several = held(value)
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or several == UNKNOWN:
+            return
+        given = f"{scope.qualified}()"
+        if _has_decorator(node.decorator_list, "contextmanager", "asynccontextmanager"):
+            self.learn(given, Fact("manager", f"{value.kind}:{several.detail}", value.made))
+        elif _is_fixture(node):
+            self.learn(given, value)
+        else:
+            self.learn(given, several)
 
     def _yielded(self, node: ast.Yield, scope: Scope) -> Fact:
         if node.value is not None:

@@ -331,20 +331,26 @@ def _insertion(
     """Put the lines into the block of the first legacy import, or below the imports of the head."""
     newline = file.source.newline
     text = newline.join(line for _, line in lines) + newline
-    for block in _blocks(file):
-        first = next((one for one in block if gone.intersection(one.names)), None)
-        if first is not None:
-            sort = [one.module or "" for one in block if isinstance(one, ast.ImportFrom)]
-            if sort == sorted(sort, key=str.lower):
-                places = [_place(file, block, module, line) for module, line in lines]
-            else:
-                start = file.source.line_start(file.source.span(first).start)
-                places = [Edit(Span(start, start), (text,))]
-            return [*made, *places, *_blank_lines(file, gone, keep=block)]
+    if block := _first_block(file, gone):
+        sort = [one.module or "" for one in block if isinstance(one, ast.ImportFrom)]
+        if sort == sorted(sort, key=str.lower):
+            places = [_place(file, block, module, line) for module, line in lines]
+        else:
+            first = next(one for one in block if gone.intersection(one.names))
+            start = file.source.line_start(file.source.span(first).start)
+            places = [Edit(Span(start, start), (text,))]
+        return [*made, *places, *_blank_lines(file, gone, keep=block)]
     at, blank = _below_imports(file)
     if at == len(file.source.text) and not file.source.text.endswith(("\n", "\r")):
         text = newline + text
     return [*made, Edit(Span(at, at), (text, newline if blank else ""))]
+
+
+def _first_block(file: File, gone: set[ast.alias]) -> list[Import]:
+    """The block of the first legacy import that goes, or none."""
+    return next(
+        (one for one in _blocks(file) if any(gone.intersection(each.names) for each in one)), []
+    )
 
 
 def _blocks(file: File) -> list[list[Import]]:
@@ -450,6 +456,8 @@ def _tracer(file: File, gone: set[ast.alias]) -> Edit:
     source = file.source
     newline = source.newline
     at, _ = _below_imports(file)
+    block = _first_block(file, gone)
+    at = max(at, source.line_end(source.span(block[-1]).end)) if block else at
     trace, _ = file.local_name("opentelemetry", "trace")
     text = f"{newline}tracer = {trace}.get_tracer(__name__){newline}"
     following = source.text[at:]

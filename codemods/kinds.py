@@ -22,7 +22,7 @@ QUOTED = "opentracing.(quoted annotation)"  # a string in which a legacy name is
 OWN_PROVIDER = ("own", "jaeger_client.Tracer")  # details of tracers with a provider of their own
 HANDED_OUT = "handed out"  # the detail of a MockTracer that a function returns where it makes it
 ACTIVE_OR_NONE = "active or None"  # the active scope, as a function gives it
-HOLDERS = ("manager", "tuple", "callable")  # what gives an instance: entered, indexed, called
+HOLDERS = ("manager", "tuple", "record", "callable")  # entered, indexed, called gives an instance
 
 
 def name(qualified: str) -> Fact:
@@ -104,6 +104,7 @@ def _mixture(one: Fact, other: Fact) -> str:
     return "unclear" if details & {"span", "span or extracted", "unclear"} else "mixed"
 
 
+_OF_PARTS = ("tuple", "record")  # what knows what each of its parts is
 MIXTURES = frozenset({"mixed", "span or extracted", "unclear"})
 
 
@@ -130,18 +131,18 @@ def element_of(fact: Fact) -> Fact:
 
 def held(value: Fact) -> Fact:
     """A container that holds a value of ours; of a tuple it knows the parts."""
-    if value.kind not in INSTANCES and value.kind != "tuple":
+    if value.kind not in INSTANCES and value.kind not in _OF_PARTS:
         return UNKNOWN
-    return Fact("[]" + value.kind, value.detail if value.kind == "tuple" else "", value.made)
+    return Fact("[]" + value.kind, value.detail if value.kind in _OF_PARTS else "", value.made)
 
 
 def container_of(values: list[Fact]) -> Fact:
-    kinds = {value.kind for value in values}
-    if kinds == {"tuple"} and len({value.detail for value in values}) == 1:
-        return Fact("[]tuple", values[0].detail, all_made(values))
-    if len(kinds) == 1 and (kind := kinds.pop()) in INSTANCES:
-        finished = {value.detail for value in values} == {"finished"}
-        return Fact("[]" + kind, "finished" if finished else "", all_made(values))
+    kinds, details = {value.kind for value in values}, {value.detail for value in values}
+    kind = kinds.pop() if len(kinds) == 1 else ""
+    if kind in INSTANCES:
+        return Fact("[]" + kind, "finished" if details == {"finished"} else "", all_made(values))
+    if kind in _OF_PARTS and len(details) == 1:
+        return Fact("[]" + kind, details.pop(), all_made(values))
     return UNKNOWN
 
 
@@ -154,16 +155,35 @@ def container_call(container: Fact, method: str) -> Fact:
         return element_of(container)
     if method in ("values", "copy"):
         return container
-    if method in ("items", "popitem"):
-        pair = tuple_of([UNKNOWN, element_of(container)])
-        return held(pair) if method == "items" else pair
-    return UNKNOWN
+    pair = tuple_of([UNKNOWN, element_of(container)])
+    return {"items": held(pair), "popitem": pair}.get(method, UNKNOWN)
 
 
 def tuple_of(values: list[Fact]) -> Fact:
     """A tuple that knows its parts: `span:|span_context:of span|`."""
     parts = (f"{one.kind}:{one.detail}" if one.kind in INSTANCES else "" for one in values)
     return Fact("tuple", "|".join(parts), all_made(values))
+
+
+def record_of(values: dict[str, Fact]) -> Fact:
+    """A dict that knows what it has under its keys: `handle=span:|count=`."""
+    if not any(one.kind in INSTANCES for one in values.values()):
+        return UNKNOWN
+    parts = (
+        f"{key}={one.kind}:{one.detail}" if one.kind in INSTANCES else f"{key}="
+        for key, one in values.items()
+    )
+    return Fact("record", "|".join(parts), all_made(values.values()))
+
+
+def entry_of(value: Fact, key: str) -> Fact:
+    """What `value["key"]` is, of a dict that knows its entries."""
+    for part in value.detail.split("|") if value.kind == "record" else ():
+        name, _, found = part.partition("=")
+        if name == key and found:
+            kind, _, detail = found.partition(":")
+            return Fact(kind, detail, value.made)
+    return UNKNOWN
 
 
 def part_of(value: Fact, index: int) -> Fact:
@@ -175,7 +195,14 @@ def part_of(value: Fact, index: int) -> Fact:
     return Fact(kind, detail, value.made)
 
 
-def unpacked_as(value: Fact, count: int) -> list[Fact]:
+def unpacked_as(value: Fact, count: int, starred: int | None = None) -> list[Fact]:
+    """What each of `count` targets gets, of which one may be starred and get a list."""
+    if starred is not None and (value.kind == "tuple" or value.kind.startswith("[]")):
+        size = len(value.detail.split("|")) if value.kind == "tuple" else count
+        rest = size - count + 1
+        parts = unpacked_as(value, size)
+        middle = parts[starred : starred + rest] if value.kind == "tuple" else [element_of(value)]
+        return [*parts[:starred], container_of(middle), *parts[starred + rest :]]
     if value.kind == "tuple" and len(value.detail.split("|")) == count:
         return [part_of(value, index) for index in range(count)]
     if value.kind.startswith("[]"):

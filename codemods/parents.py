@@ -30,7 +30,7 @@ def parent_context(change: Change, node: ast.expr) -> tuple[Part, ...] | None:
     if isinstance(node, ast.IfExp):
         chosen = parent_context(change, node.body) or ("None",)
         other = parent_context(change, node.orelse) or ("None",)
-        return (*chosen, " if ", node.test, " else ", *other)
+        return (*chosen, " if ", *tight(file, node.test), " else ", *other)
     if isinstance(node, ast.BoolOp):
         return _chosen_parent(change, node)
     kind = file.kind(node)
@@ -64,6 +64,14 @@ def is_parent_or_current(file: File, node: ast.AST) -> bool:
     around = file.parents[node]
     given = isinstance(around, ast.Call) or getattr(around, "arg", "") == "child_of"
     return given and (file.detail(node.values[1]) == "active" or is_none(node.values[1]))
+
+
+def is_given_to_tracer(file: File, node: ast.AST) -> bool:
+    """Whether it is an argument of a start call or `inject`, which tells its parts apart."""
+    around = file.parents[node]
+    call = file.parents[around] if isinstance(around, ast.keyword) else around
+    method = file.flow.members.get(call.func) if isinstance(call, ast.Call) else None
+    return method is not None and method.kind == "tracer"
 
 
 def is_partly_unknown(file: File, node: ast.expr) -> bool:

@@ -14,7 +14,7 @@ from codemods.setup import (
     Line,
     Plan,
 )
-from codemods.site import Change, File, Report, tight
+from codemods.site import Change, File, Report, bare, tight
 from codemods.source import Span, last_name
 from codemods.values import is_none, may_be_none
 
@@ -64,7 +64,7 @@ def _resource(plan: Plan) -> Line:
         return ()
     parts: list[Part] = [f"resource={change.use(RESOURCES, 'Resource')}.create({{"]
     if plan.service is not None:
-        parts.extend((f"{change.use(RESOURCES, 'SERVICE_NAME')}: ", plan.service))
+        parts.extend((f"{change.use(RESOURCES, 'SERVICE_NAME')}: ", *bare(plan.service)))
         if may_be_none(change.file, plan.service):
             plan.notes.append("without a name jaeger-client raised; now it is `unknown_service`")
     if plan.tags is not None:
@@ -80,7 +80,7 @@ def _entries_of(change: Change, tags: ast.expr) -> Line:
         return ("**", *tight(change.file, tags))
     parts: list[Part] = []
     for key, value in zip(tags.keys, tags.values, strict=True):
-        entry: Line = ("**", value) if key is None else (key, ": ", value)
+        entry: Line = ("**", value) if key is None else (*bare(key), ": ", *bare(value))
         parts.extend((", " if parts else "", *entry))
     return tuple(parts)
 

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 
 from codemods.edits import Part
-from codemods.site import CannotRewrite, Change, File
+from codemods.site import CannotRewrite, Change, File, tight
 from codemods.starting import dict_display
 from codemods.values import is_none, literal_key, value_type
 
@@ -56,6 +56,8 @@ class Plan:
     host: ast.expr | None = None
     port: ast.expr | None = None
     exports: bool = True
+    batch: ast.expr | None = None
+    queue: ast.expr | None = None
     processor: list[Line] = field(default_factory=list)
     limits: Line = ()
     exporter: ast.expr | None = None
@@ -119,6 +121,8 @@ def read_config(change: Change, call: ast.Call) -> Plan:
         _no_sampler(plan)
     for key, value in entries.items():
         _read(plan, key, value)
+    if size := _batch_size(plan):
+        plan.processor.append(size)
     if config is not _display(change.file, config):
         _drop_variable(change, config)
     return plan
@@ -217,11 +221,33 @@ def _read_agent(plan: Plan, value: ast.expr) -> None:
 
 def _read_batch(plan: Plan, value: ast.expr) -> None:
     if not (isinstance(value, ast.Constant) and value.value in (1, "1")):
-        plan.processor.append(("max_export_batch_size=", *_integer(plan.change.file, value)))
+        plan.batch = value
 
 
 def _read_queue(plan: Plan, value: ast.expr) -> None:
+    plan.queue = value
     plan.processor.append(("max_queue_size=", *_integer(plan.change.file, value)))
+
+
+def _batch_size(plan: Plan) -> Line:
+    """What is sent at once: OpenTelemetry's processor refuses more than its queue takes."""
+    file, name = plan.change.file, "max_export_batch_size="
+    batch = (f"{_BATCH_SIZE}",) if plan.batch is None else _integer(file, plan.batch)
+    if plan.queue is None:
+        return (name, *batch) if plan.batch is not None else ()
+    most = _number(plan.queue)
+    size = _BATCH_SIZE if plan.batch is None else _number(plan.batch)
+    if most is None or size is None:
+        return (f"{name}min(", *batch, ", ", *_integer(file, plan.queue), ")")
+    is_default = plan.batch is None and most >= size
+    return () if is_default else (f"{name}{min(most, size)}",)
+
+
+def _number(value: ast.expr) -> int | None:
+    return value.value if isinstance(value, ast.Constant) and type(value.value) is int else None
+
+
+_BATCH_SIZE = 512  # OpenTelemetry's own
 
 
 def _read_flush(plan: Plan, value: ast.expr) -> None:
@@ -314,7 +340,8 @@ def _const(plan: Plan, param: ast.expr | None) -> None:
         return
     on, off = change.use(SAMPLING, "ALWAYS_ON"), change.use(SAMPLING, "ALWAYS_OFF")
     parent = change.use(SAMPLING, "ParentBased")
-    plan.sampler = (f"sampler={parent}({on} if ", param, f" else {off})")
+    asked = tight(change.file, param)
+    plan.sampler = (f"sampler={parent}({on} if ", *asked, f" else {off})")
 
 
 def _float(file: File, value: ast.expr) -> Line:

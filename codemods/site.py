@@ -346,6 +346,11 @@ def tight(file: File, node: ast.expr) -> tuple[Part, ...]:
     return ("(", node, ")")
 
 
+def bare(node: ast.expr) -> tuple[Part, ...]:
+    """A node as an argument or entry, where only a walrus needs its parentheses again."""
+    return ("(", node, ")") if isinstance(node, ast.NamedExpr) else (node,)
+
+
 def is_constant(node: ast.AST | None, *types: type) -> TypeGuard[ast.Constant]:
     """Whether a node is a literal of one of these types."""
     return isinstance(node, ast.Constant) and type(node.value) in types

@@ -11,7 +11,7 @@ from codemods.emit import Argument, argument_of, in_order, remove_item, rewrite_
 from codemods.names import KINDS
 from codemods.parents import parent_context
 from codemods.references import references
-from codemods.site import CannotRewrite, Change, File, Site, is_constant
+from codemods.site import CannotRewrite, Change, File, Site, bare, is_constant, tight
 from codemods.source import last_name
 from codemods.values import attribute_value, is_none, literal_key, nanoseconds
 
@@ -51,7 +51,8 @@ def rewrite_start(site: Site, change: Change, *, is_manager: bool = False) -> di
     _times(change, call, arguments, new)
     if (close := arguments.get("finish_on_close")) is not None:
         ends = isinstance(close, ast.Constant) and close.value is True
-        new[argument_of(call, close)] = ("end_on_exit=", close) if is_manager and not ends else None
+        kept = is_manager and not ends
+        new[argument_of(call, close)] = ("end_on_exit=", *bare(close)) if kept else None
     if (late := hoisted_kind(change.file, call)) is not None:
         extra.append((f"kind={kind_name(change, late)}",))
     rewrite_arguments(change, call, new, extra)
@@ -143,7 +144,7 @@ def _name(call: ast.Call, value: ast.expr, new: Arguments) -> None:
     argument = argument_of(call, value)
     if isinstance(argument, ast.keyword):
         first = in_order(call)[0] is argument
-        new[argument] = (value,) if first else ("name=", value)
+        new[argument] = bare(value) if first else ("name=", *bare(value))
 
 
 def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new: Arguments) -> None:
@@ -187,7 +188,9 @@ def _parent(change: Change, call: ast.Call, arguments: dict[str, ast.expr], new:
 def _root(change: Change, ignore: ast.expr) -> tuple[Part, ...]:
     """The context of a span that begins a trace, if the active span is ignored."""
     empty = f"{change.use('opentelemetry.context', 'Context')}()"
-    return (empty,) if isinstance(ignore, ast.Constant) else (f"{empty} if ", ignore, " else None")
+    if isinstance(ignore, ast.Constant):
+        return (empty,)
+    return (f"{empty} if ", *tight(change.file, ignore), " else None")
 
 
 def _may_be_none(context: tuple[Part, ...]) -> bool:
@@ -222,7 +225,7 @@ def _tags(
         new[argument] = None
         return
     file = change.file
-    new[argument] = ("attributes=", tags)
+    new[argument] = ("attributes=", *bare(tags))
     display, added = (tags, []) if isinstance(tags, ast.Dict) else built_dict(file, tags)
     later = {literal_key(file, key) for key, _ in added}
     if display is None or None in display.keys or later & {"", "span.kind"}:

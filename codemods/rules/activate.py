@@ -10,7 +10,7 @@ from codemods.model import Safety
 from codemods.provider import free_name
 from codemods.registry import define
 from codemods.scopes import TOKEN_ON_SPAN, Variable, closes_active, is_active, lost, variable
-from codemods.site import CannotRewrite, Change, Report, Site, is_constant
+from codemods.site import CannotRewrite, Change, Report, Site, bare, is_constant
 from codemods.values import is_none
 
 rule = define(
@@ -108,7 +108,7 @@ def _manager(
     site: Site, change: Change, call: ast.Call, span: ast.expr, finish: ast.expr | None
 ) -> Change:
     trace = change.use("opentelemetry", "trace")
-    tail: tuple[Part, ...] = (", end_on_exit=", finish) if finish is not None else ()
+    tail: tuple[Part, ...] = (", end_on_exit=", *bare(finish)) if finish is not None else ()
     if isinstance(finish, ast.Constant) and finish.value is False:
         tail = ()
     parent = site.parent

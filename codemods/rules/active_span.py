@@ -6,7 +6,7 @@ import ast
 
 from codemods.edits import Part
 from codemods.model import Safety
-from codemods.parents import is_parent_or_current
+from codemods.parents import is_given_to_tracer, is_parent_or_current
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, File, Site, tight
 from codemods.sites import assert_truth, is_instance_test, is_returned
@@ -81,7 +81,7 @@ def tested(site: Site) -> Change:
     parent = file.parents[node]
     change = site.change("asks whether there is a valid span")
     none = _may_be_none(file, node)
-    asked = parent if is_instance_test(parent) else node
+    place = parent if is_instance_test(parent) else node
     valid: tuple[Part, ...] = (*tight(file, node), ".get_span_context().is_valid")
     if isinstance(parent, ast.Compare):
         absent = isinstance(parent.ops[0], ast.Is | ast.Eq)
@@ -96,15 +96,31 @@ def tested(site: Site) -> Change:
             text = ("(", *text, ")")
         return change.replace(parent, *text)
     if isinstance(parent, ast.BoolOp) and not _is_condition(site, parent):
-        if parent.values[-1] is node or is_parent_or_current(file, parent):
+        is_it = isinstance(parent.op, ast.And) and file.detail(parent) == "active"  # its own span
+        if is_it or parent.values[-1] is node or is_parent_or_current(file, parent):
             return change.replace(node, node)
+        if len(parent.values) == 2 and not is_given_to_tracer(file, parent):
+            asked: tuple[Part, ...] = (node, " is not None and ", *valid) if none else valid
+            return _chosen(change, parent, asked)
         if isinstance(parent.op, ast.Or):
             raise CannotRewrite("`or` gives the other value only if there is no span at all")
     if none:
         valid = (node, " is not None and ", *valid)
         valid = valid if isinstance(parent, ast.If | ast.While | ast.Call) else ("(", *valid, ")")
     assert_truth(change, file, parent)
-    return change.replace(asked, *valid)
+    return change.replace(place, *valid)
+
+
+def _chosen(change: Change, node: ast.BoolOp, valid: tuple[Part, ...]) -> Change:
+    """`span and span.context` gives None where there is no span, `span or other` the other."""
+    file = change.file
+    first, second = node.values
+    chosen: tuple[Part, ...] = (*tight(file, second), " if ", *valid, " else None")
+    if isinstance(node.op, ast.Or):
+        chosen = (first, " if ", *valid, " else ", *tight(file, second))
+    if not isinstance(file.parents[node], ast.Return | ast.Lambda | ast.Assign):
+        chosen = ("(", *chosen, ")")
+    return change.replace(node, *chosen)
 
 
 def _or_none(site: Site, node: ast.expr) -> Change:

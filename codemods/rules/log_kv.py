@@ -7,10 +7,18 @@ from typing import TypeGuard
 
 from codemods import chain
 from codemods.edits import Part
-from codemods.emit import argument_of, in_order, remove_item, rename_member, rewrite_arguments
+from codemods.emit import (
+    argument_of,
+    in_order,
+    item_places,
+    remove_item,
+    rename_member,
+    rewrite_arguments,
+)
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Site
+from codemods.source import Span
 from codemods.starting import rewrite_attributes
 from codemods.values import attribute_value, is_none, literal_key, nanoseconds, value_type
 
@@ -148,20 +156,11 @@ def _forget(change: Change, value: ast.expr) -> None:
 
 def _remove(change: Change, fields: ast.Dict, index: int, rest: list[int]) -> None:
     """Delete an entry among several that go."""
-    from codemods.source import Span
-
-    file = change.file
-    key = fields.keys[index]
-    assert key is not None
-    start = file.span(key).start
+    places = item_places(change.file, fields)
     if any(other > index for other in rest):
-        after = fields.keys[index + 1]
-        assert after is not None
-        change.replace(Span(start, file.span(after).start))
+        change.replace(Span(places[index].start, places[index + 1].start))
     else:
-        change.replace(
-            Span(file.span(fields.values[index - 1]).end, file.span(fields.values[index]).end)
-        )
+        change.replace(Span(places[index - 1].end, places[index].end))
 
 
 def _exception(site: Site, fields: ast.Dict, keys: list[str]) -> ast.expr | None:

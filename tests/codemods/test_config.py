@@ -459,3 +459,38 @@ def test_an_exporter_that_is_made_before_a_fork_is_noted(where: str, is_said: bo
         f"{where}config.initialize_tracer()\n"
     )
     assert any("forks" in finding.advice for finding in result.findings) == is_said
+
+
+@pytest.mark.parametrize(
+    ("given", "sizes"),
+    [
+        ('"reporter_queue_size": 100', ["max_queue_size=100", "max_export_batch_size=100"]),
+        (
+            '"reporter_queue_size": 5, "reporter_batch_size": 10',
+            ["max_queue_size=5", "max_export_batch_size=5"],
+        ),
+        ('"reporter_queue_size": 2000', ["max_queue_size=2000"]),
+        (
+            '"reporter_queue_size": int(size)',
+            ["max_queue_size=int(size)", "max_export_batch_size=min(512, int(size))"],
+        ),
+        ('"reporter_batch_size": 20', ["max_export_batch_size=20"]),
+    ],
+)
+def test_no_more_is_sent_at_once_than_the_queue_takes(given: str, sizes: list[str]) -> None:
+    result = run(
+        "from jaeger_client import Config\n"
+        f'Config({{"sampler": {{"type": "const", "param": 1}}, {given}}}, service_name="x")'
+        ".initialize_tracer()\n"
+    )
+    lines = [line.strip(" ,") for line in result.source.decode().splitlines()]
+    assert [line for line in lines if "_size=" in line] == sizes
+
+
+def test_a_sampler_that_is_chosen_by_a_condition() -> None:
+    result = run(
+        "from jaeger_client import Config\n"
+        'tracer = Config({"sampler": {"type": "const", "param": 1 if debug else 0}}, '
+        'service_name="x").initialize_tracer()\n'
+    )
+    assert b"ParentBased(ALWAYS_ON if (1 if debug else 0) else ALWAYS_OFF)" in result.source

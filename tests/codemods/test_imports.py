@@ -170,3 +170,27 @@ def test_a_legacy_name_that_is_patched_in_another_module_is_reported() -> None:
         facts={"app.tracing.Config": Fact("name", "jaeger_client.Config")},
     )
     assert left(result) == ['5: "Config"']
+
+
+def test_the_module_tracer_stands_below_an_import_that_follows_one_for_type_checkers() -> None:
+    check(
+        """\
+        from typing import TYPE_CHECKING
+        if TYPE_CHECKING:
+            import opentracing
+        import opentracing as o
+        def f() -> "opentracing.Span":
+            return o.tracer.start_span("x")
+        """,
+        """\
+        from typing import TYPE_CHECKING
+        if TYPE_CHECKING:
+            pass
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+
+        def f() -> "trace.Span":
+            return tracer.start_span("x")
+        """,
+    )

@@ -417,6 +417,63 @@ PROGRAMS = {
             begin("given", first)
         first.finish()
         """,
+    "what is chosen by the active span": """\
+        def work():
+            kept = tracer.scope_manager.active
+            span = kept and kept.span
+            if span:
+                span.set_tag("found", True)
+            fields = {"id": tracer.active_span and tracer.active_span.context.span_id}
+            own = tracer.active_span or tracer.start_span("own")
+            own.set_tag("none", fields["id"] is None)
+            own.finish()
+        work()
+        with tracer.start_active_span("outer", finish_on_close=False):
+            work()
+        """,
+    "spans in pairs and dicts": """\
+        from contextlib import contextmanager
+        def each():
+            for name in "ab":
+                yield name, tracer.start_span(name)
+        @contextmanager
+        def sent(name):
+            with tracer.start_active_span(name) as scope:
+                yield scope.span, {}
+        for name, span in each():
+            span.set_tag("name", name)
+            span.finish()
+        for number, (name, span) in enumerate([("c", tracer.start_span("c"))]):
+            span.set_tag("number", number)
+            span.finish()
+        first, *others = [tracer.start_span(name) for name in "def"]
+        first.finish()
+        for other in others:
+            other.set_tag("other", True)
+            other.finish()
+        by_name = {name: tracer.start_span(name) for name in "gh"}
+        for name, span in by_name.items():
+            span.set_tag("name", name)
+        while by_name:
+            _, span = by_name.popitem()
+            span.finish()
+        with sent("i") as (span, headers):
+            span.set_tag("size", len(headers))
+        """,
+    "spans under a key of a dict that holds other things": """\
+        def work(number):
+            return {"current": tracer.start_span("work"), "number": number}
+        def close(found):
+            found["current"].set_tag("number", found["number"])
+            found["current"].finish()
+        close(work(1))
+        job = work(2)
+        job.get("current").set_tag("job", True)
+        job.pop("current").finish()
+        for one in [work(number) for number in (3, 4)]:
+            one["current"].set_tag("number", one["number"])
+            one["current"].finish()
+        """,
 }
 
 

@@ -108,3 +108,26 @@ def test_a_comment_within_the_parentheses_of_an_argument_holds_the_call() -> Non
         "opentracing.tracer.start_span('a', (\n    parent  # why\n)).finish()\n"
     )
     assert any("a comment stands within" in finding.message for finding in result.findings)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("span.finish((when))", "span.end(end_time=int(when * 1e9) if when is not None else None)"),
+        (
+            "tracer.start_span('a', ignore_active_span=(when if span else None)).finish()",
+            "tracer.start_span('a', context=Context() if (when if span else None) else None).end()",
+        ),
+        (
+            "tracer.start_span('a', tags={'b': ('c'), 'span.kind': ('client')}).finish()",
+            "tracer.start_span('a', attributes={'b': ('c')}, kind=trace.SpanKind.CLIENT).end()",
+        ),
+        ("span.log_kv({('k'): 1, 'event': ('e')})", "span.add_event('e', {('k'): 1})"),
+        (
+            "with tracer.start_active_span('a', finish_on_close=(kept := when)): pass",
+            "with tracer.start_as_current_span('a', end_on_exit=(kept := when)): pass",
+        ),
+    ],
+)
+def test_what_stands_in_parentheses_keeps_those_it_needs(before: str, after: str) -> None:
+    assert after in started(f"when\n    {before}", "span: opentracing.Span, when")
