@@ -193,14 +193,6 @@ class Bindings(Knowledge, ABC):
         else:
             self._fill(target.value, container, scope)
 
-    def _bind_items(self, target: ast.expr, display: ast.Dict, scope: Scope) -> None:
-        """`kept = {"parent": span, "size": 1}`: what stands under each key."""
-        for key, value in zip(display.keys, display.values, strict=True):
-            fact = self.kinds.get(value, UNKNOWN)
-            text = key.value if isinstance(key, ast.Constant) and held(fact) != UNKNOWN else None
-            if isinstance(text, str) and (item := self._item(target, text, scope)):
-                self.learn(item, fact)
-
     def _fill(self, container: ast.expr, value: Fact, scope: Scope) -> None:
         """Something was put into a container; a name may be one of an outer scope."""
         owner: Scope | None = scope

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from codemods import legacy
 from codemods.bindings import TRACING_NAME, Scope
@@ -294,14 +294,24 @@ class Calls(Members):
     def _tell(self, function: str, node: ast.Call) -> None:
         """What a call tells about the parameters of the function it calls."""
         given = node.args[1:] if self._is_unbound(function, node) else node.args
-        told: dict[str | None, ast.expr] = {str(i): value for i, value in enumerate(given)}
-        told.update((keyword.arg, keyword.value) for keyword in node.keywords)
-        for key, argument in told.items():
-            value = self._passed(argument)
+        told: dict[str | None, Fact] = {str(i): one for i, one in enumerate(self._each(given))}
+        told.update((keyword.arg, self._passed(keyword.value)) for keyword in node.keywords)
+        for key, value in told.items():
             kind = value.kind.removeprefix("[]")
             if key and (kind in INSTANCES or kind in _PASSED):
                 detail = "" if self.is_legacy(value.detail) else value.detail
                 self.learn(f"{function}({key})", Fact(value.kind, detail, value.made, value.beside))
+
+    def _each(self, given: Iterable[ast.expr]) -> Iterator[Fact]:
+        """Arguments by their places, as far as these are known: `*pair` gives two."""
+        for one in given:
+            value = self._passed(one)
+            if not isinstance(one, ast.Starred):
+                yield value
+            elif value.kind == "tuple":
+                yield from (part_of(value, i) for i in range(len(value.detail.split("|"))))
+            else:
+                return
 
     def _tell_later(self, node: ast.Call) -> None:
         """`submit(work, span)`, `Thread(target=work, args=(span,))`: what is called elsewhere."""

@@ -235,8 +235,6 @@ class Flow(Functions):
         value = self.expression(node.value, scope)
         for target in node.targets:
             self._bind(target, value, scope)
-            if isinstance(node.value, ast.Dict):
-                self._bind_items(target, node.value, scope)
 
     def _annotated_assign(self, node: ast.AnnAssign, scope: Scope) -> None:
         self.annotation(node.annotation, scope)

@@ -98,3 +98,15 @@ def test_patches_stay_with_the_tracer_that_this_file_sets_up() -> None:
         """
     )
     assert "line 5 stays" in result.findings[-1].message
+
+
+def test_what_stands_behind_the_function_that_patches_only_once_is_the_same() -> None:
+    before = (
+        "from opentracing_instrumentation.client_hooks.tornado_http import install_patches\n\n"
+        "install_patches.__original_func()\n"
+    )
+    after = (
+        "from opentelemetry.instrumentation.tornado import TornadoInstrumentor\n\n"
+        "TornadoInstrumentor().instrument()\n"
+    )
+    check(before, after)

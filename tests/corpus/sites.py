@@ -126,7 +126,7 @@ def _imported(
         if any(full == start or full.startswith(start + ".") for start in LEGACY):
             if not meaning.startswith("opentelemetry") or "jaeger" in meaning:
                 bound[name] = meaning
-            yield Site(node.lineno, node.col_offset + 1, full, is_import=True)
+            yield Site(alias.lineno, alias.col_offset + 1, full, is_import=True)
         else:
             other.add(name)
 
