@@ -80,11 +80,11 @@ class Decision:
 
     @property
     def is_suppressed(self) -> bool:
-        """Whether a comment on one of the site's lines says to leave it."""
+        """Whether a comment on one of the site's lines, or of its call's, says to leave it."""
         options, source = self.site.file.options, self.site.file.source
         if not options.suppressed:
             return False
-        start, end = sites.file_span(self.site)
+        start, end = sites.call_span(self.site)
         lines = range(source.position(start)[0], source.position(end)[0] + 1)
         return any(line in lines and code in ("", self.code) for line, code in options.suppressed)
 

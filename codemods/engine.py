@@ -310,8 +310,10 @@ def _finding(file: File, one: Decision) -> Finding:
     if isinstance(one.site.node, ast.Attribute):
         at = end - len(one.site.node.attr)
     line, column = file.source.position(at)
-    end_line, _ = file.source.position(max(at, end - 1))
     fate, message, advice = one.told
+    if fate is Fate.SUPPRESSED:
+        _, end = sites.call_span(one.site)
+    end_line, _ = file.source.position(max(at, end - 1))
     return Finding(
         code=_shown_code(one),
         line=line,

@@ -47,6 +47,12 @@ def file_span(site: Site) -> tuple[int, int]:
     return site.file.source.span(site.node)
 
 
+def call_span(site: Site) -> tuple[int, int]:
+    """Where the site's node stands, with the arguments where it is called."""
+    start, end = file_span(site)
+    return start, max(end, site.file.span(site.call).end) if site.call is not None else end
+
+
 def _imports(file: File) -> Iterator[Site]:
     for alias, target in file.flow.imports.items():
         statement = file.parents.get(alias)

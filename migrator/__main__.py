@@ -63,6 +63,11 @@ def main() -> None:
         status = INTERRUPTED
     except SystemExit:  # click's end where the reader has gone: `jaeger2otlp scan . | head`
         status = DONE
+    except FileNotFoundError as error:
+        if error.filename is not None:
+            raise
+        click.echo("Error: the working folder is gone: change into one that is there", err=True)
+        status = ERROR
     except OSError as error:
         if error.errno not in OUTPUT_ERRORS or error.filename is not None:
             raise

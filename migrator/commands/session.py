@@ -43,6 +43,8 @@ def begin(paths: Sequence[str], stdin_filename: str | None, chosen: dict[str, An
     if STDIN in paths:
         if len(paths) > 1:
             raise Failure("`-` stands alone: give either it or paths")
+        if sys.stdin is None:
+            raise Failure("`-` reads standard input, which is closed")
         filename = stdin_filename or "stdin.py"
         settings, broken = _settings([filename], chosen)
         given = sys.stdin.buffer.read()

@@ -241,6 +241,16 @@ def test_suppressed_sites_are_left() -> None:
     assert Fate.SUPPRESSED in {finding.fate for finding in result.findings}
 
 
+def test_a_comment_at_an_argument_suppresses_its_call() -> None:
+    call = "opentracing.tracer.start_span(\n    'a',\n    tags={}\n).finish()\n"
+    before = f"import opentracing\n\n{call}"
+    result = run(before, suppressed=frozenset({(5, "JO202")}))
+    assert b"tags={}" in result.source
+    assert [(f.code, f.end_line) for f in result.findings if f.fate is Fate.SUPPRESSED] == [
+        ("JO202", 6)
+    ]
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -69,6 +69,21 @@ def test_output_that_cannot_be_written_is_an_error_in_words():
     assert result.stderr == ("Error: the output could not be written: no space left on the disk\n")
 
 
+def test_working_folder_that_was_deleted_is_an_error_in_words(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = 'rmdir "$1" && exec "$0" -m migrator scan .'
+    result = subprocess.run(
+        ["sh", "-c", command, sys.executable, str(gone)],
+        cwd=gone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("Error: the working folder is gone")
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="names of files are text there")
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "latin-1:strict"])
 def test_name_that_is_no_text_comes_out(tmp_path, encoding):
