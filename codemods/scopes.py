@@ -337,6 +337,16 @@ def is_closed(file: File, group: Variable) -> bool:
     )
 
 
+def is_out_of_sight(file: File, group: Variable) -> bool:
+    """Whether something of the scope is asked where nobody knows that it is one."""
+    return any(
+        isinstance(parent := file.parents[use], ast.Attribute)
+        and parent.attr in ("close", "span", "__exit__")
+        and file.kind(use) != "scope"
+        for use in (*group.uses, *group.elsewhere)
+    )
+
+
 def is_active(file: File, owner: ast.expr) -> bool:
     """Whether an expression is the scope that is active, or a name that was bound to just that."""
     group = variable(file, owner)

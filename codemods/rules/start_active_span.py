@@ -16,6 +16,7 @@ from codemods.scopes import (
     is_closed,
     is_entered_at_once,
     is_left_open,
+    is_out_of_sight,
     is_stacked,
     variable,
 )
@@ -164,7 +165,7 @@ def _by_hand(
     entered = entries(file, found) if found is not None else []
     if found is None or not (found.token or entered):
         return _KEPT
-    if not found.token and is_active_before(file, found):
+    if is_out_of_sight(file, found) or (not found.token and is_active_before(file, found)):
         return _KEPT
     rename_member(change, site.node, "start_span")
     close = rewrite_start(site, change).get("finish_on_close")

@@ -278,3 +278,14 @@ def test_a_scope_kept_on_an_object_is_closed_where_it_is_read(read: str) -> None
         "        scope.set_attribute('k', 1)\n        context.detach(g.scope_token)\n"
         "        scope.end()\n"
     )
+
+
+@pytest.mark.parametrize("use", ["close()", "span.set_tag('a', 'b')"])
+def test_a_scope_kept_under_a_name_that_nobody_knows_again_stays(use: str) -> None:
+    result = run(
+        "import opentracing\n\n\ndef before(request):\n"
+        "    request.it = opentracing.tracer.start_active_span('a')\n\n\n"
+        f"def after(request):\n    request.it.{use}\n"
+    )
+    assert b"request.it = opentracing.tracer.start_active_span('a')" in result.source
+    assert "5: opentracing.Tracer.start_active_span" in left(result)
