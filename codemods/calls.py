@@ -31,6 +31,7 @@ _MADE_BY_VENDORS = re.compile(r"(?:^|\.)[A-Z]\w*Tracer$|\.Tracer$")
 LEGACY_KEYWORDS = frozenset(
     {"child_of", "references", "ignore_active_span", "operation_name", "tags"}
 )
+_FORMATS = frozenset({"binary", "http_headers", "text_map"})
 _ONE_OF_THEM = frozenset({"max", "min", "next"})
 _THE_SAME = frozenset({"filter", "iter", "list", "reversed", "set", "sorted", "tuple"})
 _FUNCTION = ("name", "unbound")
@@ -131,8 +132,8 @@ class Calls(Members):
                     if foreign
                     else self._given(node.func, legacy.METHODS.get(("tracer", node.func.attr), ""))
                 )
-        if self._may_be_a_spans(node):
-            self.members[node.func] = Fact("span", "foreign")
+        if kind := self._out_of_sight(node):
+            self.members[node.func] = Fact(kind, "foreign")
         if callee.kind == "other":
             return callee
         if callee == FOREIGN and ("tracer", getattr(node.func, "attr", "")) in legacy.METHODS:
@@ -160,17 +161,20 @@ class Calls(Members):
                     return self.fact(f"?[{key}]") or self.fact(f"?.{key}")
         return None
 
-    def _may_be_a_spans(self, node: ast.Call) -> bool:
-        """`x.finish()`, `x.set_tag(key, value)`, where a span may have come out of sight."""
+    def _out_of_sight(self, node: ast.Call) -> str:
+        """The kind of what `x.finish()` or `x.initialize_tracer()` is called on, if not known."""
         match node:
-            case (
-                ast.Call(func=ast.Attribute(attr="finish") as method, args=[], keywords=[])
-                | ast.Call(func=ast.Attribute(attr="set_tag") as method, args=[_, _], keywords=[])
-            ):
-                owner = self.kinds.get(method.value, UNKNOWN)
-                is_unknown = owner.kind == "unbound" or owner == UNKNOWN
-                return self._imports_legacy and is_unknown and method not in self.members
-        return False
+            case ast.Call(func=ast.Attribute(attr="finish") as method, args=[], keywords=[]):
+                kind = "span"
+            case ast.Call(func=ast.Attribute(attr="set_tag") as method, args=[_, _], keywords=[]):
+                kind = "span"
+            case ast.Call(func=ast.Attribute(attr="initialize_tracer" | "new_tracer") as method):
+                kind = "config"
+            case _:
+                return ""
+        owner = self.kinds.get(method.value, UNKNOWN)
+        is_unknown = owner.kind == "unbound" or owner == UNKNOWN
+        return kind if self._imports_legacy and is_unknown and method not in self.members else ""
 
     def _asked_for(self, node: ast.Call, scope: Scope) -> Fact | None:
         """`kept.get("parent")`, where what is under that key is known."""
@@ -191,7 +195,11 @@ class Calls(Members):
         assert isinstance(node.func, ast.Attribute)
         if node.func.attr in ("inject", "extract"):
             given = (*node.args, *(keyword.value for keyword in node.keywords))
-            return any(self.symbols.get(one, "").startswith("opentracing.Format.") for one in given)
+            return any(
+                self.symbols.get(one, "").startswith("opentracing.Format.")
+                or (isinstance(one, ast.Constant) and one.value in _FORMATS)
+                for one in given
+            )
         return (
             node.func.attr == "start_span"
             and not self._foreign

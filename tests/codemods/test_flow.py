@@ -400,6 +400,19 @@ def test_a_span_that_went_out_of_sight_is_reported_where_one_may_come_back(use: 
     assert "outside of what was read" in told.message
 
 
+def test_a_configuration_that_went_out_of_sight_is_reported() -> None:
+    result = run(
+        "import opentracing\n\n\ndef start(settings):\n"
+        "    opentracing.tracer = settings.jaeger.initialize_tracer()\n"
+    )
+    assert "5: jaeger_client.Config.initialize_tracer" in left(result)
+
+
+def test_a_format_in_words_tells_a_tracer_as_its_constant_does() -> None:
+    result = run("import opentracing\n\n\ndef f(it, c):\n    return it.extract('text_map', c)\n")
+    assert b"propagate.extract(" in result.source
+
+
 def test_a_finish_that_takes_something_is_no_spans() -> None:
     text = "def get(handler):\n    handler.finish({'a': 1})\n    handler.set_tag('a')\n"
     assert not left(
