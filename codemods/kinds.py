@@ -76,6 +76,8 @@ def leads(key: str, fact: Fact, owners: set[str]) -> bool:
 
 def prefer(one: Fact, other: Fact) -> Fact:
     """The better of two facts about one thing, which either of two places may have made."""
+    if one is other:
+        return one
     better = _better(one, other)
     made, beside = one.made | other.made, one.beside | other.beside
     if better.kind in INSTANCES:

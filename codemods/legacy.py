@@ -6,6 +6,8 @@ release, and the OpenTelemetry Jaeger exporters up to 1.21.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 # The import packages that are legacy, and the distribution each belongs to (for reports).
 ROOTS = {
     "opentracing": "opentracing",
@@ -284,6 +286,7 @@ TRACE_ID_HEADER = "uber-trace-id"
 LOGGER_NAME = "jaeger_tracing"
 
 
+@lru_cache(maxsize=65536)
 def canonical(name: str) -> str:
     """The one name under which tables and rules know a legacy thing."""
     head = name
@@ -294,6 +297,7 @@ def canonical(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=65536)
 def root(name: str) -> str:
     """The legacy package a qualified name lies in, or ""."""
     head = name
