@@ -142,7 +142,8 @@ def container_of(values: list[Fact]) -> Fact:
     kinds, details = {value.kind for value in values}, {value.detail for value in values}
     kind = kinds.pop() if len(kinds) == 1 else ""
     if kind in INSTANCES:
-        return Fact("[]" + kind, "finished" if details == {"finished"} else "", all_made(values))
+        kept = details == {"finished"} or (kind == "span_context" and len(details) == 1)
+        return Fact("[]" + kind, details.pop() if kept else "", all_made(values))
     if kind in _OF_PARTS and len(details) == 1:
         return Fact("[]" + kind, details.pop(), all_made(values))
     return UNKNOWN

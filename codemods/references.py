@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from codemods.edits import Part
@@ -20,6 +20,7 @@ class _References(NamedTuple):
     test: ast.expr | None = None
     negated: bool = False
     gone: tuple[ast.stmt, ...] = ()  # the statements that built it
+    each: tuple[Part, ...] = ()  # where one stands for many: ` for message in messages`
 
 
 def references(
@@ -32,6 +33,8 @@ def references(
     for index, (relation, target) in enumerate(given.found):
         if index == 0 and not has_parent:
             context = parent_context(change, target) or ("None",)
+            if given.each:
+                context = ("next((", *context, *given.each, "), None)")
             is_extracted = change.file.detail(target) == "extracted"
             if is_extracted and not ignores_active:
                 change.advise(
@@ -39,9 +42,9 @@ def references(
                 )
             if not (is_extracted or ignores_active or change.unsafe):
                 change.unsafe = "no span is active here (an active one would be the parent)"
-            if relation == "child_of":
+            if relation == "child_of" and not given.each:
                 continue
-        links.append(_link(change, relation, target))
+        links.append((*_link(change, relation, target), *given.each))
     for statement in given.gone:
         change.remove(statement)
     keywords: list[tuple[Part, ...]] = []
@@ -75,6 +78,8 @@ def _asks_for(file: File, given: _References) -> bool:
 def _written_out(file: File, node: ast.expr) -> _References:
     if isinstance(node, ast.Name) and (built := _built(file, node)) is not None:
         return built
+    if isinstance(node, ast.ListComp):
+        return _References([_reference(file, node.elt)], each=tuple(_loops(node)))
     if isinstance(node, ast.IfExp):
         for value, other, negated in (
             (node.body, node.orelse, False),
@@ -83,6 +88,15 @@ def _written_out(file: File, node: ast.expr) -> _References:
             if _is_empty(other):
                 return _References(_listed(file, value), node.test, negated)
     return _References(_listed(file, node))
+
+
+def _loops(node: ast.ListComp) -> Iterator[Part]:
+    for loop in node.generators:
+        if loop.is_async:
+            raise CannotRewrite("its references come from an asynchronous loop")
+        yield from (" for ", loop.target, " in ", loop.iter)
+        for condition in loop.ifs:
+            yield from (" if ", condition)
 
 
 def _is_empty(node: ast.expr) -> bool:

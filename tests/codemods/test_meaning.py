@@ -367,6 +367,21 @@ PROGRAMS = {
         run()
         tracer.start_span("after").finish()
         """,
+    "references to all messages of a batch": """\
+        def extracted(name):
+            carrier = {}
+            with tracer.start_span(name) as span:
+                tracer.inject(span, Format.TEXT_MAP, carrier)
+            return tracer.extract(Format.TEXT_MAP, carrier)
+        contexts = [extracted(name) for name in ("one", "two")]
+        references = [follows_from(context) for context in contexts]
+        tracer.start_span("batch", references=references).finish()
+        empty = [follows_from(context) for context in contexts[:0]]
+        tracer.start_span("empty", references=empty).finish()
+        with tracer.start_span("parent") as parent:
+            links = [follows_from(context) for context in contexts]
+            tracer.start_span("beside", child_of=parent, references=links).finish()
+        """,
     "references that are chosen, or built before": """\
         def consume(name, headers, on):
             found = tracer.extract(Format.TEXT_MAP, headers)

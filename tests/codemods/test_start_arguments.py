@@ -131,3 +131,20 @@ def test_a_comment_within_the_parentheses_of_an_argument_holds_the_call() -> Non
 )
 def test_what_stands_in_parentheses_keeps_those_it_needs(before: str, after: str) -> None:
     assert after in started(f"when\n    {before}", "span: opentracing.Span, when")
+
+
+def test_references_of_a_comprehension_are_links_and_the_first_is_the_parent() -> None:
+    given = "[opentracing.follows_from(one.context) for one in spans if one]"
+    after = started(f"tracer.start_span('a', references={given})", "spans: list", unsafe=True)
+    assert "links=[trace.Link(" in after
+    assert " for one in spans if one])" in after
+    assert "context=next((" in after
+
+
+def test_references_of_an_asynchronous_comprehension_stay() -> None:
+    given = "[opentracing.follows_from(one) async for one in messages]"
+    result = run(
+        "import opentracing\n\n\nasync def f(tracer: opentracing.Tracer, messages):\n"
+        f"    return tracer.start_span('a', references={given})\n"
+    )
+    assert any("asynchronous loop" in finding.message for finding in result.findings)
