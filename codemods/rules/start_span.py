@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+
 from codemods.model import Safety
 from codemods.parents import parent_context, span_parent
 from codemods.registry import define
-from codemods.site import CannotRewrite, Change, Report, Site
+from codemods.site import CannotRewrite, Change, File, Report, Site
 from codemods.starting import rewrite_start, tags_and_times
 
 rule = define(
@@ -87,8 +89,31 @@ def start_child_span(site: Site) -> Change:
 
 
 @rule.symbol("opentracing.child_of", "opentracing.follows_from", "opentracing.Reference")
-def reference(site: Site) -> Report:
+def reference(site: Site) -> Change | Report:
+    if (start := _given_to(site.file, site.node)) is not None:
+        return site.change("rewritten with the start call it is given to").depends_on(start)
     return Report(
-        "a reference is rewritten with the start call it is given to, which is left or not here",
+        "a reference is rewritten with the start call it is given to, which is not here",
         "Where the span starts: context= for the parent, links=[trace.Link(context)] for others.",
     )
+
+
+def _given_to(file: File, reference: ast.AST) -> ast.expr | None:
+    """The method that starts a span with a reference, also with one that got a name before."""
+    for node in file.ancestors(reference):
+        match node:
+            case ast.Call(func=method) if method in file.flow.members:
+                return method
+            case ast.Assign(targets=[ast.Name() as name]):
+                given = (_argument_of(file, one) for one in file.uses(name.id, file.function(name)))
+                return next((method for method in given if method in file.flow.members), None)
+            case ast.stmt():
+                return None
+    return None
+
+
+def _argument_of(file: File, name: ast.Name) -> ast.expr | None:
+    """The method that is called with `references=name`."""
+    around = file.parents[name]
+    call = file.parents[around] if isinstance(around, ast.keyword) else None
+    return call.func if isinstance(call, ast.Call) else None

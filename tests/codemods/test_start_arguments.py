@@ -148,3 +148,16 @@ def test_references_of_an_asynchronous_comprehension_stay() -> None:
         f"    return tracer.start_span('a', references={given})\n"
     )
     assert any("asynchronous loop" in finding.message for finding in result.findings)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_reference_is_held_with_the_start_call_it_is_given_to(named: bool) -> None:
+    given = "[opentracing.follows_from(other.context)]"
+    given = f"references=({given})" if not named else "references=refs"
+    before = "" if not named else "refs = [opentracing.follows_from(other.context)]\n    "
+    result = run(
+        "import opentracing\n\n\ndef f(other: opentracing.Span):\n"
+        f"    {before}return opentracing.tracer.start_span('a', {given})\n"
+    )
+    fates = {f.fate for f in result.findings if f.construct == "opentracing.follows_from"}
+    assert fates == {Fate.HELD}
