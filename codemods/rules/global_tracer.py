@@ -155,11 +155,11 @@ def _registered(
     made = file.flow.kinds.get(value)
     if made is not None and made.detail in _NO_PROVIDER:
         change.advice = _STAYS
-    if isinstance(value, ast.Call) and (made is None or made.kind not in ("foreign", "other")):
-        change.depends_on(value)
-        return change.replace_statement(statement, value)
     if file.kind(value) != "tracer":
         raise CannotRewrite(f"what makes `{file.text(value)}` is not known here")
+    if isinstance(value, ast.Call):
+        change.depends_on(value)
+        return change.replace_statement(statement, value)
     return change.remove(statement)
 
 
