@@ -270,6 +270,22 @@ def test_a_tracer_of_an_unknown_maker_stays_the_global_one(maker: str) -> None:
     )
 
 
+def test_a_global_tracer_that_stays_is_saved_and_put_back_as_before() -> None:
+    check_noop(
+        """\
+        import opentracing
+        from tests import make_tracer
+
+
+        def traced():
+            saved = opentracing.tracer
+            opentracing.tracer = make_tracer()
+            yield
+            opentracing.tracer = saved
+        """
+    )
+
+
 def test_the_shim_speaks_the_protocol_of_the_migration() -> None:
     before = """\
 from jaeger_client import Config
