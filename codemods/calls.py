@@ -93,8 +93,8 @@ class Calls(Members):
             return self._given(node.func, kind, detail_of(owner, method))
         legacy_call = (
             isinstance(node.func, ast.Attribute)
-            and (callee in (UNKNOWN, FOREIGN, OPENTELEMETRY) or self.is_of_a_framework(callee))
             and self._is_legacy_call(node)
+            and (callee in (UNKNOWN, FOREIGN, OPENTELEMETRY) or self._is_untold(callee))
         )
         if (kept := self._kept(node, callee)) is not None:
             return kept
@@ -125,7 +125,8 @@ class Calls(Members):
             if node.func.attr == "setdefault" and args[1:] and args[1].kind in INSTANCES:
                 return args[1]
             if legacy_call:
-                foreign = container == FOREIGN
+                untold = container.kind == "name" and not self.is_of_a_framework(callee)
+                foreign = container == FOREIGN or untold
                 self.members[node.func] = Fact("tracer", "foreign" if foreign else "duck")
                 return (
                     FOREIGN
@@ -143,6 +144,11 @@ class Calls(Members):
         if isinstance(node.func, ast.Name):
             return self._builtin(node, args, scope)
         return UNKNOWN
+
+    def _is_untold(self, callee: Fact) -> bool:
+        """Whether a name is one of another module that is not known here."""
+        of_other = callee.kind == "name" and not self.is_legacy(callee.detail)
+        return of_other and self.fact(callee.detail) is None
 
     def _super(self, scope: Scope) -> Fact:
         """`super()` of the class whose method this is."""

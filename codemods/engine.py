@@ -196,7 +196,7 @@ def _attempt(
     _mark_consumed(editor, decided)
     outcomes = (one.outcome for one in decided if one.applied)
     changes = [one for one in outcomes if isinstance(one, Change)]
-    editor.add_ahead(imports.edits(file, editor, changes))
+    editor.add_ahead(imports.edits(file, editor, changes, removed))
     text = editor.render()
     _mark_consumed(editor, decided)
     return text

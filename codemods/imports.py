@@ -9,14 +9,16 @@ from collections.abc import Iterable, Sequence
 from codemods import legacy
 from codemods.edits import Edit, Editor
 from codemods.site import Change, File
-from codemods.source import Span
+from codemods.source import FunctionNode, Span
 
 Import = ast.Import | ast.ImportFrom
 Wanted = tuple[str, str, str]  # module, member, the name it has here
 
 
-def edits(file: File, editor: Editor, changes: Sequence[Change]) -> list[Edit]:
-    """The edits of import statements, given what the changes left and what they want."""
+def edits(
+    file: File, editor: Editor, changes: Sequence[Change], removed: set[ast.stmt]
+) -> list[Edit]:
+    """The edits of import statements, given what the changes left, removed and want."""
     gone = _unused(file, editor)
     direct = _direct(file, gone)
     gone |= direct.keys()
@@ -24,7 +26,7 @@ def edits(file: File, editor: Editor, changes: Sequence[Change]) -> list[Edit]:
     below = {one for wanted in local.values() for one in wanted}
     wanted = {one for change in changes for one in change.imports} - below | {*direct.values()}
     tracer = any(change.module_tracer for change in changes)
-    made = _removals(file, gone - {alias for one in local for alias in one.names})
+    made = _removals(file, gone - {alias for one in local for alias in one.names}, removed)
     grouped = _grouped(wanted)
     made += _joined(file, grouped, gone)
     lines = _lines(file, wanted, grouped)
@@ -133,7 +135,7 @@ def _unused(file: File, editor: Editor) -> set[ast.alias]:
     names = {_bound(alias) for alias in legacy_ones}
     kept: set[str] = set()
     for node in file.nodes:
-        named = isinstance(node, ast.Name) and node.id in names
+        named = isinstance(node, ast.Name) and node.id in names and not _is_hidden(file, node)
         quoted = isinstance(node, ast.Constant) and node in file.flow.symbols
         if (named or quoted) and editor.kept(file.source.span(node).start):
             kept.update(re.findall(r"\w+", file.source.segment(node)))
@@ -148,6 +150,21 @@ def _unused(file: File, editor: Editor) -> set[ast.alias]:
         elif _bound(alias) not in kept and not _is_protected(file, file.parents[alias]):
             gone.add(alias)
     return gone
+
+
+def _is_hidden(file: File, name: ast.Name) -> bool:
+    """Whether a parameter or a variable of a function around is meant, and not what is imported."""
+    below: ast.AST = name
+    for around in file.ancestors(name):
+        if isinstance(around, FunctionNode | ast.Lambda):
+            body = around.body if isinstance(around.body, list) else [around.body]
+            scope = file.flow.scopes.get(around)
+            bound = scope is not None and name.id in scope.values.keys() - scope.outer
+            if bound and below in body:
+                imported = (one for one in file.bound[name.id] if isinstance(one, ast.alias))
+                return all(file.function(one) is not around for one in imported)
+        below = around
+    return False
 
 
 def _direct(file: File, gone: set[ast.alias]) -> dict[ast.alias, Wanted]:
@@ -215,7 +232,7 @@ def _is_protected(file: File, statement: ast.AST) -> bool:
     )
 
 
-def _removals(file: File, gone: set[ast.alias]) -> list[Edit]:
+def _removals(file: File, gone: set[ast.alias], removed: set[ast.stmt]) -> list[Edit]:
     made = []
     emptied: dict[int, list[ast.stmt]] = {}
     for statement in {file.parents[alias] for alias in gone}:
@@ -228,19 +245,24 @@ def _removals(file: File, gone: set[ast.alias]) -> list[Edit]:
     for statements in emptied.values():
         block = file.block(statements[0])
         made.extend(
-            _remove(file, statement, keep=_must_stay(file, block, statements, statement))
+            _remove(file, statement, keep=_must_stay(file, block, statements, removed, statement))
             for statement in statements
         )
     return made
 
 
 def _must_stay(
-    file: File, block: list[ast.stmt], going: list[ast.stmt], statement: ast.stmt
+    file: File,
+    block: list[ast.stmt],
+    going: list[ast.stmt],
+    removed: set[ast.stmt],
+    statement: ast.stmt,
 ) -> bool:
-    """Whether `pass` has to stand where the statement was."""
+    """Whether `pass` has to stand where the statement was: all of its block goes."""
     if isinstance(file.parents[statement], ast.Module):
         return False
-    return len(going) == len(block) and statement is max(going, key=lambda one: one.lineno)
+    empties = all(one in going or one in removed for one in block)
+    return empties and statement is max(going, key=lambda one: one.lineno)
 
 
 def _remove(file: File, statement: ast.stmt, *, keep: bool) -> Edit:

@@ -36,7 +36,8 @@ class Knowledge:
         self.known = known
         self.own: dict[str, Fact] = {}
         self.read: dict[str, Fact | None] = {}  # what was asked for, and what it was then
-        self._own_roots = set(module.split(".")) & legacy.ROOTS.keys() - {"opentracing"}
+        words = set(module.split(".")) - {"opentracing"}
+        self._own_roots = {word for word in words if legacy.root(word) == word}
         self._own_roots |= {legacy.root(key) for key, fact in known.items() if fact == name(key)}
         self._wild = {key[key.index("?") :]: fact for key, fact in known.items() if "?" in key}
 

@@ -299,13 +299,17 @@ def canonical(name: str) -> str:
 
 @lru_cache(maxsize=65536)
 def root(name: str) -> str:
-    """The legacy package a qualified name lies in, or ""."""
-    head = name
+    """The legacy package a qualified name lies in, or "".
+
+    What is called like an adapter (`aioredis_opentracing`, `opentracing_prometheus`) is one, also
+    where no rule knows it: it takes an OpenTracing tracer.
+    """
+    head = top = name
     while head:
         if head in ROOTS:
             return head
-        head = head.rpartition(".")[0]
-    return ""
+        top, head = head, head.rpartition(".")[0]
+    return top if top.endswith("_opentracing") or top.startswith("opentracing_") else ""
 
 
 def is_legacy(name: str) -> bool:

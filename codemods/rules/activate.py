@@ -101,6 +101,10 @@ def span_in_context(site: Site) -> Change:
     change = site.change("makes the span current")
     if isinstance(site.parent, ast.Return):
         change.unsafe = "the caller uses the result in a `with` statement, and the span is not None"
+    if site.construct.endswith(".span_in_stack_context"):  # which is no Scope, and marks no errors
+        trace = change.use("opentelemetry", "trace")
+        silent = ", record_exception=False, set_status_on_exception=False)"
+        return change.replace(call, f"{trace}.use_span(", span, silent)
     return _manager(site, change, call, span, None)
 
 

@@ -60,7 +60,31 @@ def tracer(site: Site) -> Change | Report:
     change = site.change("becomes the module's tracer")
     if isinstance(getattr(node, "ctx", None), ast.Store):
         return _set(site, change)
+    parent = site.parent
+    if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name):
+        change.depends_on(*_put_back(site.file, parent.targets[0]))
     return change.replace(node, _expression(site, change))
+
+
+def _setters(file: File) -> list[ast.AST]:
+    """Where the file sets the global tracer."""
+    return [
+        node
+        for node, symbol in file.flow.symbols.items()
+        if node in file.parents
+        and symbol in ("opentracing.tracer", "opentracing.set_global_tracer")
+        and (symbol != "opentracing.tracer" or isinstance(getattr(node, "ctx", None), ast.Store))
+    ]
+
+
+def _put_back(file: File, saved: ast.Name) -> list[ast.AST]:
+    """Where a global tracer that was saved under a name is set again."""
+    return [
+        node
+        for node in _setters(file)
+        if isinstance(parent := file.parents[node], ast.Assign)
+        and file.text(parent.value) == saved.id
+    ]
 
 
 @rule.symbol("opentracing.global_tracer", "opentracing.get_global_tracer")
@@ -155,11 +179,12 @@ def _registered(
     made = file.flow.kinds.get(value)
     if made is not None and made.detail in _NO_PROVIDER:
         change.advice = _STAYS
-    if isinstance(value, ast.Call) and (made is None or made.kind not in ("foreign", "other")):
-        change.depends_on(value)
-        return change.replace_statement(statement, value)
+        change.depends_on(*(one for one in _setters(file) if one is not site.node))
     if file.kind(value) != "tracer":
         raise CannotRewrite(f"what makes `{file.text(value)}` is not known here")
+    if isinstance(value, ast.Call):
+        change.depends_on(value)
+        return change.replace_statement(statement, value)
     return change.remove(statement)
 
 

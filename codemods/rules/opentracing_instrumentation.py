@@ -106,7 +106,8 @@ def _library(node: ast.expr) -> str:
 
 @rule.symbol(f"{HOOKS}.install_all_patches")
 def all_patches(site: Site) -> Change:
-    site.arguments()
+    if site.arguments("hook"):
+        raise CannotRewrite("it is given hooks: those of an instrumentation have another form")
     return _everything(site, call_statement(site))
 
 

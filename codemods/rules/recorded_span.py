@@ -79,6 +79,9 @@ def _subscript(site: Site, node: ast.AST) -> ast.Subscript | None:
 def tags(site: Site) -> Change:
     change = _change(site, "the span's attributes")
     assert site.owner is not None
+    assert isinstance(site.node, ast.expr)
+    if _is_list(site.file, site.node):
+        raise CannotRewrite("it is the list that Jaeger's own spans have; attributes are a mapping")
     item, key = _item(site)
     if item is not None and key == "error":
         status = change.use("opentelemetry.trace", "StatusCode")
@@ -88,6 +91,25 @@ def tags(site: Site) -> Change:
     if not key:
         change.advise("The kind and an error are no attributes: ask its `kind` and its `status`.")
     return change.replace(site.node, site.owner, ".attributes")
+
+
+def _is_list(file: File, node: ast.expr) -> bool:
+    """Whether tags are used as a list of thrift's: `tags[-1]`, `for tag in tags: tag.key`."""
+    match file.parents[node]:
+        case ast.Subscript(slice=ast.Slice() | ast.Constant(value=int()) | ast.UnaryOp()) as item:
+            return item.value is node
+        case ast.Call(func=ast.Name(id="isinstance"), args=[_, ast.Name(id="list")]):
+            return True
+        case ast.Assign(targets=[ast.Name() as name]):
+            uses = file.uses(name.id, file.function(name))
+            return any(_is_list(file, use) for use in uses if use is not name)
+        case (
+            ast.For(target=ast.Name() as name, iter=iterated)
+            | ast.comprehension(target=ast.Name() as name, iter=iterated)
+        ) if iterated is node:
+            uses = file.uses(name.id, file.function(name))
+            return any(getattr(file.parents[use], "attr", "") == "key" for use in uses)
+    return False
 
 
 def _item(site: Site) -> tuple[ast.expr | None, str]:

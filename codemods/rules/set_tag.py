@@ -73,6 +73,7 @@ _MEANT = re.compile(r"ERROR$|KIND$", re.IGNORECASE)
 _ADVICE = {
     "error": "If the key is `error`, set the status: trace.StatusCode.ERROR.",
     "kind": "If the key is `span.kind`, give `kind=` to the call that starts the span.",
+    "": "If the key can be `error` or `span.kind`: set the status, give `kind=` at the start.",
 }
 
 
@@ -110,6 +111,8 @@ def set_tag(site: Site) -> Change | Report:
         change.advice = "Jaeger no longer derives an error from it; set the status where it counts."
     elif not name and (meant := _MEANT.search(site.file.text(key))):
         change.advice = _ADVICE[meant[0].lower()]
+    elif not name and isinstance(key, ast.Name):  # of a parameter or a loop: any
+        change.advice = _ADVICE[""]
     return change
 
 

@@ -262,6 +262,30 @@ opentracing.set_global_tracer(new())
     assert any("set it with trace.set_tracer_provider" in one.message for one in result.findings)
 
 
+@pytest.mark.parametrize("maker", ["make_tracer('shop')", "vendor.make_tracer()", "self.tracer()"])
+def test_a_tracer_of_an_unknown_maker_stays_the_global_one(maker: str) -> None:
+    check_noop(
+        f"import opentracing\nfrom tracing import make_tracer, vendor\n\n\n"
+        f"def set_up(self):\n    opentracing.tracer = {maker}\n"
+    )
+
+
+def test_a_global_tracer_that_stays_is_saved_and_put_back_as_before() -> None:
+    check_noop(
+        """\
+        import opentracing
+        from tests import make_tracer
+
+
+        def traced():
+            saved = opentracing.tracer
+            opentracing.tracer = make_tracer()
+            yield
+            opentracing.tracer = saved
+        """
+    )
+
+
 def test_the_shim_speaks_the_protocol_of_the_migration() -> None:
     before = """\
 from jaeger_client import Config

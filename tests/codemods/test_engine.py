@@ -389,6 +389,12 @@ def test_a_key_of_another_file_that_is_called_an_error_is_noted() -> None:
     assert any("If the key is `error`" in one.advice for one in result.findings)
 
 
+def test_a_key_that_others_pass_is_said_to_be_anything() -> None:
+    put = "def put(span, key, value):\n    span.set_tag(key, value)\n"
+    result = run(f"import opentracing\n\n\n{put}")
+    assert any("If the key can be `error`" in one.advice for one in result.findings)
+
+
 @pytest.mark.parametrize("put", ["opentracing.Tracer()", "saved"])
 def test_a_global_tracer_that_is_put_back_or_off_says_that_the_provider_stays(put: str) -> None:
     result = run(f"import opentracing\n\nsaved = opentracing.tracer\nopentracing.tracer = {put}\n")

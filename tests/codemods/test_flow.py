@@ -418,3 +418,14 @@ def test_a_finish_that_takes_something_is_no_spans() -> None:
     assert not left(
         run(f"import opentracing\n\nopentracing.tracer.start_span('a').finish()\n\n\n{text}")
     )
+
+
+@pytest.mark.parametrize("tracer", ["tracer", "lib.tracer", "Lib.tracer"])
+def test_a_start_call_of_a_tracer_from_an_unknown_library_is_reported(tracer: str) -> None:
+    call = f"{tracer}.start_span('a', child_of=parent)"
+    result = run(
+        "import lib\nimport opentracing\nfrom lib import Lib, tracer\n\n\n"
+        f"def work(parent):\n    {call}\n    opentracing.tracer.start_span('b').finish()\n"
+    )
+    assert call in result.source.decode()
+    assert any(finding.line == 7 and "outside" in finding.message for finding in result.findings)

@@ -194,3 +194,58 @@ def test_the_module_tracer_stands_below_an_import_that_follows_one_for_type_chec
             return tracer.start_span("x")
         """,
     )
+
+
+def test_a_block_of_an_import_and_what_goes_with_it_keeps_a_pass() -> None:
+    check(
+        """\
+        def register(tracer_of_ours, is_global):
+            import opentracing
+            ours = opentracing.tracer
+            if is_global:
+                import opentracing
+                opentracing.tracer = ours
+        """,
+        """\
+        def register(tracer_of_ours, is_global):
+            from opentelemetry import trace
+            ours = trace.get_tracer(__name__)
+            if is_global:
+                pass
+        """,
+    )
+
+
+def test_an_import_goes_where_a_parameter_or_variable_has_its_name() -> None:
+    check(
+        """\
+        from opentracing import global_tracer, tags
+        def seen(tags=None):
+            return len(tags)
+        def counted(names):
+            tags = len(names)
+            return tags
+        def work():
+            with global_tracer().start_active_span("work") as scope:
+                scope.span.set_tag(tags.ERROR, True)
+        """,
+        """\
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(__name__)
+
+        def seen(tags=None):
+            return len(tags)
+        def counted(names):
+            tags = len(names)
+            return tags
+        def work():
+            with tracer.start_as_current_span("work") as span:
+                span.set_status(trace.StatusCode.ERROR)
+        """,
+    )
+
+
+def test_an_import_that_is_a_parameters_default_stays() -> None:
+    result = run("from opentracing import tags\n\n\ndef f(tags=tags):\n    return tags\n")
+    assert result.source.startswith(b"from opentracing import tags\n")

@@ -18,6 +18,7 @@ HOOKS = "opentracing_instrumentation.client_hooks"
     [
         f"from {HOOKS} import install_patches\n\ninstall_patches(names)\n",
         f"from {HOOKS} import install_patches\n\ninstall_patches(['mine.patches'])\n",
+        f"from {HOOKS} import install_all_patches\n\ninstall_all_patches(response_hook=hook)\n",
         "from opentracing_instrumentation import http_server\n\nhttp_server.before_request(r)\n",
         "from opentracing_instrumentation import traced_function\n\n\n"
         "@traced_function(on_start=f)\ndef job():\n    pass\n",
@@ -110,3 +111,24 @@ def test_what_stands_behind_the_function_that_patches_only_once_is_the_same() ->
         "TornadoInstrumentor().instrument()\n"
     )
     check(before, after)
+
+
+def test_a_span_in_a_stack_context_is_not_marked_by_an_exception() -> None:
+    check(
+        """\
+        from opentracing_instrumentation.request_context import span_in_stack_context
+
+
+        def serve(span, handler):
+            with span_in_stack_context(span):
+                return handler()
+        """,
+        """\
+        from opentelemetry import trace
+
+
+        def serve(span, handler):
+            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+                return handler()
+        """,
+    )

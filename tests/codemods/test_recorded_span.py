@@ -120,3 +120,14 @@ print(span.tags.get(key))
         'span.attributes.get("size"))\nprint(span.attributes.get(key))\n'
     )
     assert [f.line for f in result.findings if "its `kind`" in f.advice] == [HEAD.count("\n") + 2]
+
+
+@pytest.mark.parametrize(
+    "use",
+    ["[tag.key for tag in span.tags]", "span.tags[-1].vStr", "span.tags[2:]",
+     "isinstance(span.tags, list)"],
+)  # fmt: skip
+def test_the_list_that_jaegers_own_spans_have_is_reported(use: str) -> None:
+    result = run(f"import opentracing\n\n\ndef report(span):\n    return {use}\n", unsafe=True)
+    assert use in result.source.decode()
+    assert any("a mapping" in finding.message for finding in result.findings)
