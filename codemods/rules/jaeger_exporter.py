@@ -84,7 +84,7 @@ UNDERSTOOD = {
 }  # fmt: skip
 
 # A collector's URL with "\0" for what is only known at run time.
-_URL = re.compile(r"(?:(https?)://)?([^:/@?]+)(?::[^/?]*)?(?:/(?:api/traces)?)?(?:\?.*)?")
+_URL = re.compile(r"(?:(https?)://)?(\[[^\]]+\]|[^:/@?[]+)(?::[^/?]*)?(?:/(?:api/traces)?)?(?:\?.*)?")
 
 _ADDRESSES = {"agent_host_name", "collector_host_name", "collector_endpoint", "endpoint"}
 _ENVIRONMENT = (
@@ -160,7 +160,7 @@ def _collector(
     name = change.use(EXPORTERS[protocol], "OTLPSpanExporter")
     insecure = _insecure(site, arguments)
     found = _host_of(file, endpoint)
-    if found is None:
+    if found is None or _is_whole_url(site, found, arguments):
         port = "4317" if protocol == "grpc" else "4318"
         change.unsafe = f"`{file.text(endpoint)}` names an OTLP endpoint (port {port})"
         option: tuple[Part, ...] = (", insecure=", *insecure) if protocol == "grpc" else ()
@@ -182,6 +182,15 @@ def _collector(
             for part in parts
         )
     return (f"{name}(endpoint=", *parts, *option, ")")
+
+
+def _is_whole_url(
+    site: Site, found: tuple[str, str | ast.expr], arguments: dict[str, ast.expr]
+) -> bool:
+    """Whether what stands first holds the scheme too, without which thrift over HTTP failed."""
+    scheme, host = found
+    over_http = site.construct != GRPC and "transport_format" not in arguments
+    return over_http and not scheme and isinstance(host, ast.expr)
 
 
 def _insecure(site: Site, arguments: dict[str, ast.expr]) -> tuple[Part, ...]:

@@ -128,9 +128,23 @@ def test_a_collector_known_only_at_run_time_needs_unsafe() -> None:
     )
 
 
+def test_a_collector_whose_scheme_is_known_only_at_run_time_needs_unsafe() -> None:
+    before = f'{THRIFT}\n\nx = JaegerExporter(collector_endpoint=f"{{BASE}}/api/traces")\n'
+    check_noop(before)
+    check(
+        before,
+        f'{GRPC}\n\nx = OTLPSpanExporter(endpoint=f"{{BASE}}/api/traces", insecure=True)\n',
+        unsafe=True,
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "after"),
     [
+        (
+            'collector_endpoint="[::1]:14250", insecure=True',
+            'endpoint="http://[::1]:4317", insecure=True',
+        ),
         (
             'collector_endpoint="j:14250", insecure=True',
             'endpoint="http://j:4317", insecure=True',
