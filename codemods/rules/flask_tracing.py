@@ -142,6 +142,11 @@ def _is_function(site: Site, arguments: dict[str, ast.expr]) -> bool:
     tracer = arguments.get("tracer")
     if not isinstance(tracer, ast.Name | ast.Attribute) or site.file.kind(tracer):
         return False
+    flow = site.file.flow
+    fact = flow.kinds.get(tracer)
+    known = flow.fact(fact.detail) if fact is not None and fact.kind == "name" else None
+    if known is not None and known.kind == "function":
+        return True
     last = tracer.id if isinstance(tracer, ast.Name) else tracer.attr
     return not last.endswith("tracer") or last.startswith(
         ("init", "get", "create", "make", "setup")

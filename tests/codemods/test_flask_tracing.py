@@ -95,6 +95,15 @@ def test_a_function_that_makes_the_tracer_later_needs_unsafe(tracer: str) -> Non
     )
 
 
+def test_a_function_of_the_file_makes_the_tracer_whatever_its_name() -> None:
+    made = "def _tracer():\n    return init_tracer()\n"
+    check(
+        f"{HEAD}\n{made}\nFlaskTracing(_tracer, True, app)\n",
+        f"{AFTER}\n{made}\n_tracer()\nFlaskInstrumentor().instrument_app(app)\n",
+        unsafe=True,
+    )
+
+
 LISTED = """\
 import opentracing
 from flask import Flask
