@@ -273,7 +273,8 @@ TELLTALE_WHEN_NAMED = {
 }
 # Methods that OpenTelemetry's own spans and tracers had in its beta.
 BETA = frozenset(
-    {"add_lazy_event", "get_context", "get_current_span", "is_recording_events", "use_span"}
+    {"add_lazy_event", "get_context", "get_current_span", "is_recording_events", "labels"}
+    | {"use_span"}
 )
 # Libraries whose objects services keep a tracer on: `flask.g.tracer`, `celery.current_app.tracer`.
 FRAMEWORKS = frozenset(

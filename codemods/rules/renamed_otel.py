@@ -19,8 +19,8 @@ rule = define(
 Programs that use the first Jaeger exporters use names of OpenTelemetry's beta too: the processors
 had `Export` in their names (until 1.0), instrumentations lay in `opentelemetry.ext` (until 0.10),
 a function chose the tracer, which had the processors (until 0.4) and the current span (until 0.10),
-spans had `get_context()` (until 0.17), and `OTEL_EXPORTER_JAEGER_*` were constants of the SDK
-(until 1.22). What is neither renamed nor moved is reported.
+spans had `get_context()` (until 0.17), resources `labels` (until 0.15), and
+`OTEL_EXPORTER_JAEGER_*` were constants of the SDK (until 1.22). What is neither renamed nor moved is reported.
 """,
     examples=(
         (
@@ -104,8 +104,12 @@ def gone(site: Site) -> Report:
     return Report(f"{site.construct} went with OpenTelemetry's beta", f"Now {GONE[site.construct]}")
 
 
-# Methods of spans under today's name, and those that are functions of opentelemetry.trace now.
-METHODS = {"get_context": "get_span_context", "is_recording_events": "is_recording"}
+# Members of spans and resources under today's name.
+METHODS = {
+    "get_context": "get_span_context",
+    "is_recording_events": "is_recording",
+    "labels": "attributes",
+}
 
 
 @rule.member("beta", *METHODS)
