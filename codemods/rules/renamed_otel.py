@@ -20,7 +20,8 @@ Programs that use the first Jaeger exporters use names of OpenTelemetry's beta t
 had `Export` in their names (until 1.0), instrumentations lay in `opentelemetry.ext` (until 0.10),
 a function chose the tracer, which had the processors (until 0.4) and the current span (until 0.10),
 spans had `get_context()` (until 0.17), resources `labels` (until 0.15), and
-`OTEL_EXPORTER_JAEGER_*` were constants of the SDK (until 1.22). What is neither renamed nor moved is reported.
+`OTEL_EXPORTER_JAEGER_*` were constants of the SDK (until 1.22). What is neither
+renamed nor moved is reported.
 """,
     examples=(
         (
