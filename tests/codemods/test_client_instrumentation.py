@@ -130,3 +130,35 @@ def test_a_greenlet_that_traces_is_a_greenlet() -> None:
         "from gevent_opentracing import TracedGreenlet\n\n\nclass Job(TracedGreenlet):\n    pass\n",
         "from gevent import Greenlet\n\n\nclass Job(Greenlet):\n    pass\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "call"),
+    [
+        ("requests_opentracing", "SessionTracing(propagate=False)"),
+        ("celery_opentracing", "CeleryTracing('a', propagate=settings.SEND)"),
+    ],
+)
+def test_a_context_that_was_not_sent_is_reported(module: str, call: str) -> None:
+    name = call.partition("(")[0]
+    check_noop(f"from {module} import {name}\n\nx = {call}\n", unsafe=True)
+
+
+def test_what_is_done_with_a_session_in_a_with_statement_stays() -> None:
+    check(
+        """\
+        from requests_opentracing import SessionTracing
+
+        with SessionTracing() as session:
+            session.get(url)
+        """,
+        """\
+        import requests
+        from opentelemetry.instrumentation.requests import RequestsInstrumentor
+
+        RequestsInstrumentor().instrument()
+        with requests.Session() as session:
+            session.get(url)
+        """,
+        unsafe=True,
+    )
