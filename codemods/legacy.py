@@ -245,6 +245,7 @@ METHODS = {
     ("django_tracing", "get_span"): "span",
     ("pyramid_tracing", "get_span"): "span",
     ("tornado_tracing", "get_span"): "span",
+    ("grpc_context", "get_active_span"): "span",
     ("flask_tracing", "start_span"): "span",
     ("flask_tracing", "start_active_span"): "scope",
 }
@@ -264,9 +265,11 @@ TELLTALE = {
     "set_baggage_item": "span",
     "get_baggage_item": "span",
 }
-# These also belong to others (Sentry, Datadog); they tell only on a thing named like that.
+# These also belong to others (Sentry, Datadog); they tell only on a thing named like that, or like
+# the last word of it.
 TELLTALE_WHEN_NAMED = {
     "finished_spans": "tracer",
+    "get_active_span": "grpc_context",
     "set_tag": "span",
     "finish": "span",
     "log_event": "span",

@@ -113,6 +113,7 @@ _CLASS = {
     "sanic_tracing": "sanic_opentracing.SanicTracing",
     "requests_session": "requests_opentracing.SessionTracing",
     "jaeger_exporter": "opentelemetry.exporter.jaeger.JaegerExporter",
+    "grpc_context": "grpc_opentracing.ServicerContext",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from codemods.emit import rename_member
+from codemods.emit import moved, rename_member
 from codemods.model import Safety
 from codemods.provider import CHOOSERS, service_resource, services_named
 from codemods.registry import define
@@ -88,16 +88,7 @@ GONE = {
 @rule.symbol(*RENAMED)
 def renamed(site: Site) -> Change:
     change = site.change("the same under today's name")
-    return _moved(site, change, *RENAMED[site.construct])
-
-
-def _moved(site: Site, change: Change, module: str, member: str) -> Change:
-    if isinstance(site.node, ast.Name) and site.node.id == member:
-        # The same name from another module: right once no use of the old import is left.
-        change.depends_on(*site.file.uses(member, site.file.source.tree))
-        change.imports.add((module, member, member))
-        return change.replace(site.node, member)
-    return change.replace(site.node, change.use(module, member))
+    return moved(site, change, *RENAMED[site.construct])
 
 
 @rule.symbol(*GONE)
@@ -139,7 +130,7 @@ def extension(site: Site) -> Change | Report:
     target = f"opentelemetry.instrumentation.{module.removeprefix('http_')}"
     if member.endswith("Instrumentor"):
         change = site.change("the instrumentation where it is since 0.10")
-        return _moved(site, change, target, member)
+        return moved(site, change, target, member)
     if (module, member) == ("flask", "instrument_app") and site.call is not None:
         change = site.change("the instrumentation's method since 0.8")
         return change.replace(site.node, f"{change.use(target, 'FlaskInstrumentor')}().{member}")
