@@ -114,9 +114,25 @@ def engine(site: Site) -> Change:
     found = site.arguments("obj").get("obj")
     if found is None or site.call is None:
         raise CannotRewrite("its engine is missing")
+    if not _is_alone(site):
+        change.unsafe = (
+            "no other engine is registered: only the first instrument() has an effect, which takes "
+            "several as engines=[...]"
+        )
     return change.replace(
         site.call, f"{instrumentor(change, 'sqlalchemy')}.instrument(engine=", found, ")"
     )
+
+
+def _is_alone(site: Site) -> bool:
+    """Whether one engine at most is registered in this file: once, when it is loaded or run."""
+    file = site.file
+    again = [node for node in file.nodes if file.symbol(node) == site.construct]
+    once = all(
+        isinstance(node, ast.Module | ast.If | ast.With | ast.Try)
+        for node in file.ancestors(site.statement)
+    )
+    return once and len(again) == 1
 
 
 @rule.symbol("pymongo_opentracing.CommandTracing")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.codemods.helpers import check, check_noop
+from tests.codemods.helpers import check, check_noop, run
 
 
 @pytest.mark.parametrize(
@@ -162,3 +162,19 @@ def test_what_is_done_with_a_session_in_a_with_statement_stays() -> None:
         """,
         unsafe=True,
     )
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        "register_engine(a)\nregister_engine(b)\n",
+        "for engine in engines:\n    register_engine(engine)\n",
+        "def connect(url):\n    register_engine(create_engine(url))\n",
+    ],
+)
+def test_several_engines_need_unsafe(calls: str) -> None:
+    """A second instrument() warns and does nothing."""
+    before = f"from sqlalchemy_opentracing import register_engine\n\n{calls}"
+    check_noop(before)
+    after = run(before, unsafe=True).source.decode()
+    assert "SQLAlchemyInstrumentor().instrument(engine=" in after
