@@ -23,3 +23,8 @@ def test_a_vendors_way_to_set_the_global_tracer_is_reported() -> None:
         "from ddtrace.opentracer import Tracer, set_global_tracer\n\n"
         "set_global_tracer(Tracer('shop'))\n"
     )
+
+
+def test_an_adapter_that_pyramid_includes_is_reported() -> None:
+    result = check_noop('config.include("pyramid_opentracing")\n')
+    assert [finding.code for finding in result.findings] == ["JO908"]
