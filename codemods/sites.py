@@ -143,7 +143,7 @@ def _is_legacy_text(file: File, text: str) -> bool:
 
 
 def _is_looked_up(parent: ast.AST, text: str) -> bool:
-    """`patch("app.views.opentracing.tracer")`, `import_module("jaeger_client")`, `include("...")`."""
+    """`patch("app.views.opentracing.tracer")`, `import_module("jaeger_client")`, `include(...)`."""
     words: tuple[str, ...] = ("patch",) if _BORROWED.fullmatch(text) else ()
     if text in legacy.ROOTS:
         words = ("import", "include")
