@@ -162,11 +162,16 @@ def _collector(
     name = change.use(EXPORTERS[protocol], "OTLPSpanExporter")
     insecure = _insecure(site, arguments)
     found = _host_of(file, endpoint)
-    if found is None or _is_whole_url(site, found, arguments):
+    whole = _whole_url(site, found, arguments)
+    if found is None or whole is not None:
+        base = whole or endpoint
         port = "4317" if protocol == "grpc" else "4318"
-        change.unsafe = f"`{file.text(endpoint)}` names an OTLP endpoint (port {port})"
-        option: tuple[Part, ...] = (", insecure=", *insecure) if protocol == "grpc" else ()
-        return (f"{name}(endpoint=", endpoint, *option, ")")
+        change.unsafe = f"`{file.text(base)}` names an OTLP endpoint (port {port})"
+        if protocol == "grpc":
+            return (f"{name}(endpoint=", base, ", insecure=", *insecure, ")")
+        if whole is None:
+            return (f"{name}(endpoint=", base, ")")
+        return (f"{name}(endpoint=", *tight(file, base), ' + "/v1/traces")')
     scheme, host = found
     for part in _pieces(endpoint) or ():
         if isinstance(part, ast.expr) and part is not host:
@@ -186,13 +191,13 @@ def _collector(
     return (f"{name}(endpoint=", *parts, *option, ")")
 
 
-def _is_whole_url(
-    site: Site, found: tuple[str, str | ast.expr], arguments: dict[str, ast.expr]
-) -> bool:
-    """Whether what stands first holds the scheme too, without which thrift over HTTP failed."""
-    scheme, host = found
+def _whole_url(
+    site: Site, found: tuple[str, str | ast.expr] | None, arguments: dict[str, ast.expr]
+) -> ast.expr | None:
+    """What stands first and holds the scheme too, without which thrift over HTTP failed."""
+    scheme, host = found or ("", "")
     over_http = site.construct != GRPC and "transport_format" not in arguments
-    return over_http and not scheme and isinstance(host, ast.expr)
+    return host if over_http and not scheme and isinstance(host, ast.expr) else None
 
 
 def _insecure(site: Site, arguments: dict[str, ast.expr]) -> tuple[Part, ...]:

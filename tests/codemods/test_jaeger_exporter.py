@@ -133,9 +133,11 @@ def test_a_collector_whose_scheme_is_known_only_at_run_time_needs_unsafe() -> No
     check_noop(before)
     check(
         before,
-        f'{GRPC}\n\nx = OTLPSpanExporter(endpoint=f"{{BASE}}/api/traces", insecure=True)\n',
+        f"{GRPC}\n\nx = OTLPSpanExporter(endpoint=BASE, insecure=True)\n",
         unsafe=True,
     )
+    result = run(before, unsafe=True, protocol="http")
+    assert 'OTLPSpanExporter(endpoint=BASE + "/v1/traces")' in result.source.decode()
 
 
 @pytest.mark.parametrize(
