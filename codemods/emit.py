@@ -20,6 +20,16 @@ def rename_member(change: Change, node: ast.Attribute, member: str) -> None:
     change.replace(Span(end - len(node.attr), end), member)
 
 
+def moved(site: Site, change: Change, module: str, member: str) -> Change:
+    """Put what another module gives in the place of a legacy name, under its own name if it can."""
+    if isinstance(site.node, ast.Name) and site.node.id == member:
+        # The same name from another module: right once no use of the old import is left.
+        change.depends_on(*site.file.uses(member, site.file.source.tree))
+        change.imports.add((module, member, member))
+        return change.replace(site.node, member)
+    return change.replace(site.node, change.use(module, member))
+
+
 # Arguments of a call.
 
 

@@ -216,8 +216,9 @@ class Functions(Calls):
             self._returns(owner.node, owner, value)
 
     def _handed_out(self, node: ast.expr, value: Fact) -> Fact:
-        """A MockTracer that is returned where it is made has its exporter with it."""
-        if isinstance(node, ast.Call) and self.symbols.get(node.func) == MOCK_TRACER:
+        """A MockTracer that is returned in the file where it is made has its exporter with it."""
+        here = isinstance(node, ast.Call) and self.symbols.get(node.func) == MOCK_TRACER
+        if here or (value.detail == MOCK_TRACER and value.made <= self.makers.keys()):
             return Fact(value.kind, HANDED_OUT, value.made)
         return value
 

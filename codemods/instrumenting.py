@@ -99,4 +99,6 @@ def is_empty(node: ast.expr | None) -> bool:
     """Whether an argument was left out, or is None or an empty display."""
     if node is None or (isinstance(node, ast.Constant) and not node.value):
         return True
+    if isinstance(node, ast.Dict):
+        return not node.keys
     return isinstance(node, ast.List | ast.Tuple | ast.Set) and not node.elts

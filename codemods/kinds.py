@@ -20,7 +20,7 @@ CONFTEST = "conftest"  # the name under which a module knows the nearest conftes
 MOCK_TRACER = "opentracing.mocktracer.MockTracer"
 QUOTED = "opentracing.(quoted annotation)"  # a string in which a legacy name is one of several
 OWN_PROVIDER = ("own", "jaeger_client.Tracer")  # details of tracers with a provider of their own
-HANDED_OUT = "handed out"  # the detail of a MockTracer that a function returns where it makes it
+HANDED_OUT = "handed out"  # the detail of a MockTracer that a function of its file returns
 ACTIVE_OR_NONE = "active or None"  # the active scope, as a function gives it
 HOLDERS = ("manager", "tuple", "record", "callable")  # entered, indexed, called gives an instance
 

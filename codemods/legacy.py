@@ -245,6 +245,7 @@ METHODS = {
     ("django_tracing", "get_span"): "span",
     ("pyramid_tracing", "get_span"): "span",
     ("tornado_tracing", "get_span"): "span",
+    ("grpc_context", "get_active_span"): "span",
     ("flask_tracing", "start_span"): "span",
     ("flask_tracing", "start_active_span"): "scope",
 }
@@ -264,16 +265,19 @@ TELLTALE = {
     "set_baggage_item": "span",
     "get_baggage_item": "span",
 }
-# These also belong to others (Sentry, Datadog); they tell only on a thing named like that.
+# These also belong to others (Sentry, Datadog); they tell only on a thing named like that, or like
+# the last word of it.
 TELLTALE_WHEN_NAMED = {
     "finished_spans": "tracer",
+    "get_active_span": "grpc_context",
     "set_tag": "span",
     "finish": "span",
     "log_event": "span",
 }
 # Methods that OpenTelemetry's own spans and tracers had in its beta.
 BETA = frozenset(
-    {"add_lazy_event", "get_context", "get_current_span", "is_recording_events", "use_span"}
+    {"add_lazy_event", "get_context", "get_current_span", "is_recording_events", "labels"}
+    | {"use_span"}
 )
 # Libraries whose objects services keep a tracer on: `flask.g.tracer`, `celery.current_app.tracer`.
 FRAMEWORKS = frozenset(

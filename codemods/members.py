@@ -133,7 +133,7 @@ class Members(Bindings):
             return legacy.TELLTALE[attr]
         if attr in legacy.TELLTALE_WHEN_NAMED and isinstance(node, ast.Attribute):
             kind = legacy.TELLTALE_WHEN_NAMED[attr]
-            if last_name(node.value).lower().endswith(kind):
+            if last_name(node.value).lower().endswith(kind.rpartition("_")[2]):
                 return kind
         return ""
 

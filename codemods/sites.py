@@ -113,6 +113,7 @@ _CLASS = {
     "sanic_tracing": "sanic_opentracing.SanicTracing",
     "requests_session": "requests_opentracing.SessionTracing",
     "jaeger_exporter": "opentelemetry.exporter.jaeger.JaegerExporter",
+    "grpc_context": "grpc_opentracing.ServicerContext",
 }
 
 
@@ -142,9 +143,14 @@ def _is_legacy_text(file: File, text: str) -> bool:
 
 
 def _is_looked_up(parent: ast.AST, text: str) -> bool:
-    """`patch("app.views.opentracing.tracer")`, `import_module("jaeger_client")`."""
-    word = "import" if text in legacy.ROOTS else "patch" if _BORROWED.fullmatch(text) else ""
-    return bool(word) and isinstance(parent, ast.Call) and word in ast.unparse(parent.func)
+    """`patch("app.views.opentracing.tracer")`, `import_module("jaeger_client")`, `include(...)`."""
+    words: tuple[str, ...] = ("patch",) if _BORROWED.fullmatch(text) else ()
+    if text in legacy.ROOTS:
+        words = ("import", "include")
+    if not words or not isinstance(parent, ast.Call):
+        return False
+    called = ast.unparse(parent.func)
+    return any(word in called for word in words)
 
 
 def _names_exporter(around: ast.AST, node: ast.Constant) -> bool:

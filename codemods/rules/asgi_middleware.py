@@ -20,6 +20,8 @@ rule = define(
 The middlewares of starlette_opentracing, fastapi_opentracing and fastapi_contrib trace every
 request of the app, as OpenTelemetry's ASGI middleware does. Its spans are named `GET /path` and
 carry OpenTelemetry's attributes; `FastAPIInstrumentor.instrument_app(app)` would add the route.
+Each message has a span of its own below (`GET /path http send`), which `exclude_spans=["receive",
+"send"]` leaves out.
 """,
     examples=(
         (
@@ -48,7 +50,10 @@ CLASSES = (
     "fastapi_opentracing.OpenTracingMiddleware",
     "fastapi_contrib.tracing.middlewares.OpentracingMiddleware",
 )
-_INSTALL = "Add to the requirements: opentelemetry-instrumentation-asgi."
+_INSTALL = (
+    "Add to the requirements: opentelemetry-instrumentation-asgi. Each message is a span of its "
+    'own (`http send`) unless it is given exclude_spans=["receive", "send"].'
+)
 
 
 @rule.symbol(*CLASSES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 from codemods.emit import rewrite_arguments
 from codemods.instrumenting import (
     call_statement,
@@ -64,6 +66,10 @@ SWITCHES = {
 }  # fmt: skip
 # These parameters say whether all or only chosen objects are traced.
 ALL = ("trace_all_classes", "trace_all_engines")
+_TORNADO = (
+    "The Application's settings that begin with `opentracing_` have no effect any more: set a "
+    "TracerProvider where opentracing_tracer_callable or opentracing_tracing gave a tracer."
+)
 HOOKS = ("start_span_cb", "operation_name", "span_extractor", "skip_span", "enrich_span")
 
 # What CeleryTracing adds to Celery's own parameters.
@@ -84,6 +90,8 @@ def switch(site: Site) -> Change:
             change = site.change("single objects are instrumented below")
             return change.replace_statement(statement, *kept) if kept else change.remove(statement)
     change = site.change(f"instruments {library}", advice=install(library))
+    if library == "tornado":
+        change.advise(_TORNADO)
     return change.replace_statement(
         statement, *kept, f"{instrumentor(change, library)}.instrument()"
     )
@@ -106,9 +114,25 @@ def engine(site: Site) -> Change:
     found = site.arguments("obj").get("obj")
     if found is None or site.call is None:
         raise CannotRewrite("its engine is missing")
+    if not _is_alone(site):
+        change.unsafe = (
+            "no other engine is registered: only the first instrument() has an effect, which takes "
+            "several as engines=[...]"
+        )
     return change.replace(
         site.call, f"{instrumentor(change, 'sqlalchemy')}.instrument(engine=", found, ")"
     )
+
+
+def _is_alone(site: Site) -> bool:
+    """Whether one engine at most is registered in this file: once, when it is loaded or run."""
+    file = site.file
+    again = [node for node in file.nodes if file.symbol(node) == site.construct]
+    once = all(
+        isinstance(node, ast.Module | ast.If | ast.With | ast.Try)
+        for node in file.ancestors(site.statement)
+    )
+    return once and len(again) == 1
 
 
 @rule.symbol("pymongo_opentracing.CommandTracing")
@@ -132,6 +156,7 @@ def session(site: Site) -> Change:
     if not is_empty(arguments.get("span_tags")):
         raise CannotRewrite("span_tags have to become a request_hook(span, request)")
     check_global(site.file, arguments.get("tracer"))
+    _check_propagates(arguments.get("propagate"))
     change = site.change(
         "an ordinary session, with requests instrumented",
         unsafe="all requests of the process may be traced",
@@ -139,6 +164,16 @@ def session(site: Site) -> Change:
     )
     change.before(site.statement, f"{instrumentor(change, 'requests')}.instrument()")
     return change.replace(site.call, f"{change.use('requests')}.Session()")
+
+
+def _check_propagates(propagate: ast.expr | None) -> None:
+    if propagate is not None and not (isinstance(propagate, ast.Constant) and propagate.value):
+        raise CannotRewrite("the instrumentation always sends the context, propagate=False did not")
+
+
+@rule.member("requests_session", "*")
+def of_the_session(site: Site) -> Change:
+    return site.change("an ordinary session has it too").replace(site.node, site.node)
 
 
 @rule.symbol("celery_opentracing.CeleryTracing")
@@ -149,6 +184,7 @@ def celery(site: Site) -> Change:
     arguments = site.arguments()
     if not is_empty(arguments.get("span_tags")):
         raise CannotRewrite("span_tags have to be set in the tasks")
+    _check_propagates(arguments.get("propagate"))
     check_global(site.file, arguments.get("tracer"))
     change = site.change("Celery's own class, instrumented", advice=install("celery"))
     ours = [keyword for keyword in call.keywords if keyword.arg in OURS]

@@ -8,7 +8,7 @@ from codemods.instrumenting import call_statement, check_global, install, kept_c
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Report, Site
-from codemods.source import Span
+from codemods.source import Span, last_name
 
 rule = define(
     code="JO902",
@@ -47,10 +47,16 @@ _INSTALL = install("django")
 def middleware(site: Site) -> Change:
     """An entry of MIDDLEWARE: a list or tuple display, one entry a line or several."""
     node, file = site.node, site.file
-    parent = file.parents[node]
+    parent, statement = file.parents[node], site.statement
+    change = site.change("the middleware goes", unsafe=CONDITION, advice=_INSTALL)
+    _advise_settings(change)
+    if _is_added(parent) and isinstance(statement, ast.Expr) and statement.value is parent:
+        return change.remove(statement)
     if not isinstance(parent, ast.List | ast.Tuple):
         raise CannotRewrite("the middleware is not an entry of a list")
-    change = site.change("the middleware goes", unsafe=CONDITION, advice=_INSTALL)
+    if isinstance(parent, ast.Tuple) and len(parent.elts) == 2:
+        (other,) = (one for one in parent.elts if one is not node)
+        return change.replace(parent, "(", other, ",)")
     text, (start, end) = file.source.text, file.span(node)
     stop = end
     while stop < len(text) and text[stop] in " \t":
@@ -71,6 +77,24 @@ def middleware(site: Site) -> Change:
     )
 
 
+def _is_added(parent: ast.AST) -> bool:
+    """`MIDDLEWARE.insert(0, "...")`"""
+    return isinstance(parent, ast.Call) and last_name(parent.func) in ("append", "insert")
+
+
+# Settings without effect any more, and what takes their place.
+_SETTINGS = {
+    "OPENTRACING_TRACER_CALLABLE": "Nothing calls OPENTRACING_TRACER_CALLABLE any more: set the "
+    "provider with trace.set_tracer_provider() beside DjangoInstrumentor().instrument().",
+    "OPENTRACING_TRACED_ATTRIBUTES": "OPENTRACING_TRACED_ATTRIBUTES is "
+    "OTEL_PYTHON_DJANGO_TRACED_REQUEST_ATTRS now, in the environment.",
+}
+
+
+def _advise_settings(change: Change) -> None:
+    change.advise(*(said for name, said in _SETTINGS.items() if name in change.file.bound))
+
+
 @rule.symbol("django_opentracing.DjangoTracing")
 def setting(site: Site) -> Change | Report:
     """`OPENTRACING_TRACING = DjangoTracing(tracer)` in the settings."""
@@ -84,6 +108,7 @@ def setting(site: Site) -> Change | Report:
     tracer = site.arguments("tracer").get("tracer")
     check_global(site.file, tracer)
     change = site.change("the setting goes", unsafe=CONDITION, advice=_INSTALL)
+    _advise_settings(change)
     kept = kept_calls(site, tracer)
     return change.replace_statement(statement, *kept) if kept else change.remove(statement)
 

@@ -29,9 +29,9 @@ rule = define(
 called `GET /route` instead of by the endpoint's name, and takes its attributes from OpenTelemetry's
 conventions. `@tracing.trace()` on a view goes, `tracing.get_span()` is the current span. Request
 attributes that were listed are set by a `request_hook`. A `FlaskTracing` that traces only decorated
-views, and `start_span_cb`, are reported. One that is passed on stays as a `FlaskInstrumentor`;
-where it does not go to a function of the project, whose uses of it are rewritten too, that needs
-`--unsafe`.
+views is reported; a function as `start_span_cb` is a `request_hook` with `--unsafe`. One that is
+passed on stays as a `FlaskInstrumentor`; where it does not go to a function of the project, whose
+uses of it are rewritten too, that needs `--unsafe`.
 """,
     examples=(
         (
@@ -94,8 +94,6 @@ def constructor(site: Site) -> Change | Report:
             "the app is not known here",
             "Call FlaskInstrumentor().instrument_app(app) where the app is made.",
         )
-    if not is_empty(arguments.get("start_span_cb")):
-        raise CannotRewrite("start_span_cb has to become a request_hook(span, environ)")
     check_global(site.file, arguments.get("tracer"))
     statement = call_statement(site)
     change = site.change("instruments the app", advice=install("flask"))
@@ -106,6 +104,8 @@ def constructor(site: Site) -> Change | Report:
         before = [_called(arguments["tracer"])]
     change.depends_on(*_stands_for(site.file, arguments.get("tracer")))
     kept = _depend_on_uses(site, change, statement)
+    if not is_empty(arguments.get("start_span_cb")):
+        hook = _callback(change, arguments["start_span_cb"], hook)
     lines: list[tuple[Part, ...]]
     if kept is None:
         lines = [(f"{instrumentor(change, 'flask')}.instrument_app(", app, *hook, ")")]
@@ -130,6 +130,29 @@ def _request_hook(change: Change, names: ast.expr | None) -> tuple[Part, ...]:
     )
 
 
+def _callback(change: Change, given: ast.expr, hook: tuple[Part, ...]) -> tuple[Part, ...]:
+    """`start_span_cb=f` is a hook that calls `f(span, request)`, where `f` is a function here."""
+    file = change.file
+    found = [
+        node
+        for node in file.nodes
+        if isinstance(node, ast.FunctionDef)
+        and isinstance(given, ast.Name)
+        and node.name == given.id
+        and file.class_of(node) is None
+    ]
+    spans = [
+        arg for function in found for arg in function.args.args[:1] if file.kind(arg) == "span"
+    ]
+    if len(found) != 1 or not spans or hook:
+        raise CannotRewrite("start_span_cb has to become a request_hook(span, environ)")
+    change.depends_on(*(node for node in file.flow.members if file.function(node) is found[0]))
+    raises = f"`{found[0].name}` raises nothing, which was ignored and ends the request now"
+    change.unsafe = f"{change.unsafe}; {raises}" if change.unsafe else raises
+    request = change.use("flask", "request")
+    return (", request_hook=lambda span, environ: ", given, f"(span, {request})")
+
+
 def _stands_for(file: File, tracer: ast.expr | None) -> list[ast.expr]:
     """The `config.initialize_tracer` that the name of the tracer, or of its maker, stands for."""
     bound = file.bound.get(tracer.id, ()) if isinstance(tracer, ast.Name) else ()
@@ -142,6 +165,11 @@ def _is_function(site: Site, arguments: dict[str, ast.expr]) -> bool:
     tracer = arguments.get("tracer")
     if not isinstance(tracer, ast.Name | ast.Attribute) or site.file.kind(tracer):
         return False
+    flow = site.file.flow
+    fact = flow.kinds.get(tracer)
+    known = flow.fact(fact.detail) if fact is not None and fact.kind == "name" else None
+    if known is not None and known.kind == "function":
+        return True
     last = tracer.id if isinstance(tracer, ast.Name) else tracer.attr
     return not last.endswith("tracer") or last.startswith(
         ("init", "get", "create", "make", "setup")

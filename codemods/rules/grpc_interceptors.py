@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from codemods.emit import rewrite_arguments
+from codemods.emit import moved, rewrite_arguments
 from codemods.instrumenting import check_global, is_empty, kept_calls
 from codemods.model import Safety
 from codemods.provider import set_up_in
@@ -17,9 +17,10 @@ rule = define(
     url="https://opentelemetry-python-contrib.readthedocs.io/en/latest/instrumentation/grpc/grpc.html",
     safety=Safety.SAFE,
     explanation="""\
-A channel is intercepted with gRPC's own `intercept_channel` and OpenTelemetry's
-`client_interceptor()`. A server takes `server_interceptor()` when it is made, so `intercept_server`
-goes where the server is made in the same function. `log_payloads`, `span_decorator` and
+A channel is intercepted with the `intercept_channel` and the `client_interceptor()` of
+OpenTelemetry's instrumentation. A server takes `server_interceptor()` when it is made, so
+`intercept_server` goes where the server is made in the same function. A servicer's
+`context.get_active_span()` is the current span. `log_payloads`, `span_decorator` and
 `active_span_source` have no counterpart and are reported.
 """,
     examples=(
@@ -110,9 +111,11 @@ def _users(site: Site) -> list[ast.AST]:
 def intercept_channel(site: Site) -> Change:
     if site.call is None:
         raise CannotRewrite("the function is passed on without being called")
-    change = site.change("gRPC's own intercept_channel")
+    change = site.change(
+        "the instrumentation's intercept_channel; gRPC's takes no such interceptor"
+    )
     change.depends_on(*_interceptors(site, site.call.args[1:]))
-    return change.replace(site.call.func, f"{change.use('grpc')}.intercept_channel")
+    return moved(site, change, "opentelemetry.instrumentation.grpc.grpcext", "intercept_channel")
 
 
 @rule.symbol(INTERCEPT_SERVER)
@@ -121,12 +124,15 @@ def intercept_server(site: Site) -> Change:
     statement, call = site.statement, site.call
     match statement:
         case ast.Assign(
-            targets=[ast.Name(id=target)],
-            value=ast.Call(args=[ast.Name(id=server), *interceptors], keywords=[]) as value,
-        ) if value is call and target == server:
+            targets=[target],
+            value=ast.Call(
+                args=[ast.Name() | ast.Attribute() as server, *interceptors], keywords=[]
+            ),
+        ) if statement.value is call:
             pass
         case _:
-            raise CannotRewrite("the server is not bound to the same name again")
+            raise CannotRewrite("what it gives is not kept in a name of its own")
+    file = site.file
     made = _made(site, server)
     change = site.change("the server takes its interceptors when it is made", advice=_INSTALL)
     if any(keyword.arg in ("interceptors", None) for keyword in made.keywords):
@@ -139,7 +145,9 @@ def intercept_server(site: Site) -> Change:
     name = change.use("opentelemetry.instrumentation.grpc", "server_interceptor")
     listed = ", ".join(f"{name}()" for _ in interceptors)
     rewrite_arguments(change, made, {}, [(f"interceptors=[{listed}]",)])
-    return change.remove(statement)
+    if file.text(target) == file.text(server):
+        return change.remove(statement)
+    return change.replace(call, server)
 
 
 def _interceptors(site: Site, nodes: list[ast.expr]) -> list[ast.AST]:
@@ -164,17 +172,27 @@ def _value_of(site: Site, node: ast.expr) -> ast.Call:
     raise CannotRewrite("the interceptor comes from elsewhere")
 
 
-def _made(site: Site, server: str) -> ast.Call:
+def _made(site: Site, server: ast.expr) -> ast.Call:
     """The `grpc.server(...)` that made the server, in the same function, above."""
     file = site.file
+    function = file.function(site.node)
     found = [
-        parent.value
-        for bound in file.bound.get(server, ())
-        if isinstance(parent := file.parents[bound], ast.Assign)
-        and file.function(bound) is file.function(site.node)
-        and isinstance(parent.value, ast.Call)
-        and file.text(parent.value.func) == "grpc.server"
+        node.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign)
+        and file.function(node) is function
+        and any(file.text(target) == file.text(server) for target in node.targets)
+        and isinstance(node.value, ast.Call)
+        and file.text(node.value.func) == "grpc.server"
     ]
     if len(found) != 1:
         raise CannotRewrite("the server is not made by grpc.server(...) in the same function")
     return found[0]
+
+
+@rule.member("grpc_context", "get_active_span")
+def active_span(site: Site) -> Change:
+    if site.call is None:
+        raise CannotRewrite("the method is passed on without being called")
+    change = site.change("the span of the call is the current one")
+    return change.replace(site.call, f"{change.use('opentelemetry', 'trace')}.get_current_span()")

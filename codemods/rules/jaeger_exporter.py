@@ -20,10 +20,10 @@ from codemods.provider import (
 from codemods.registry import define
 from codemods.rules.optional_import import tested_import
 from codemods.setup import EXPORTERS
-from codemods.site import CannotRewrite, Change, File, Report, Site
+from codemods.site import CannotRewrite, Change, File, Report, Site, tight
 from codemods.sites import is_tested
-from codemods.source import last_name
-from codemods.values import is_none
+from codemods.source import Span, last_name
+from codemods.values import is_none, literal_key
 
 rule = define(
     code="JO801",
@@ -84,7 +84,9 @@ UNDERSTOOD = {
 }  # fmt: skip
 
 # A collector's URL with "\0" for what is only known at run time.
-_URL = re.compile(r"(?:(https?)://)?([^:/@?]+)(?::[^/?]*)?(?:/(?:api/traces)?)?(?:\?.*)?")
+_URL = re.compile(
+    r"(?:(https?)://)?(\[[^\]]+\]|[^:/@?[]+)(?::[^/?]*)?(?:/(?:api/traces)?)?(?:\?.*)?"
+)
 
 _ADDRESSES = {"agent_host_name", "collector_host_name", "collector_endpoint", "endpoint"}
 _ENVIRONMENT = (
@@ -160,11 +162,16 @@ def _collector(
     name = change.use(EXPORTERS[protocol], "OTLPSpanExporter")
     insecure = _insecure(site, arguments)
     found = _host_of(file, endpoint)
-    if found is None:
+    whole = _whole_url(site, found, arguments)
+    if found is None or whole is not None:
+        base = whole or endpoint
         port = "4317" if protocol == "grpc" else "4318"
-        change.unsafe = f"`{file.text(endpoint)}` names an OTLP endpoint (port {port})"
-        option: tuple[Part, ...] = (", insecure=", *insecure) if protocol == "grpc" else ()
-        return (f"{name}(endpoint=", endpoint, *option, ")")
+        change.unsafe = f"`{file.text(base)}` names an OTLP endpoint (port {port})"
+        if protocol == "grpc":
+            return (f"{name}(endpoint=", base, ", insecure=", *insecure, ")")
+        if whole is None:
+            return (f"{name}(endpoint=", base, ")")
+        return (f"{name}(endpoint=", *tight(file, base), ' + "/v1/traces")')
     scheme, host = found
     for part in _pieces(endpoint) or ():
         if isinstance(part, ast.expr) and part is not host:
@@ -182,6 +189,15 @@ def _collector(
             for part in parts
         )
     return (f"{name}(endpoint=", *parts, *option, ")")
+
+
+def _whole_url(
+    site: Site, found: tuple[str, str | ast.expr] | None, arguments: dict[str, ast.expr]
+) -> ast.expr | None:
+    """What stands first and holds the scheme too, without which thrift over HTTP failed."""
+    scheme, host = found or ("", "")
+    over_http = site.construct != GRPC and "transport_format" not in arguments
+    return host if over_http and not scheme and isinstance(host, ast.expr) else None
 
 
 def _insecure(site: Site, arguments: dict[str, ast.expr]) -> tuple[Part, ...]:
@@ -281,19 +297,66 @@ def _name_service(site: Site, change: Change, service: ast.expr) -> None:
     if len(providers) + len(preferred) != 1:
         raise CannotRewrite("its service_name belongs to a TracerProvider that is not in this file")
     (provider,) = [*providers, *preferred]
-    if not _is_known_at(file, service, site.node, provider):
-        raise CannotRewrite(
-            f"`{file.text(service)}` is not known where the provider is made: give it "
-            "resource=Resource.create({SERVICE_NAME: ...}) there"
-        )
     if preferred:  # JO802 writes the provider, and asks for the name
+        _check_known(site, service, provider)
         change.depends_on(provider.func)
         return
-    if any(keyword.arg in ("resource", None) for keyword in provider.keywords) or provider.args:
-        raise CannotRewrite(
-            "the provider has a resource of its own: merge SERVICE_NAME into that by hand"
-        )
+    spread = any(keyword.arg is None for keyword in provider.keywords)
+    given = [keyword.value for keyword in provider.keywords if keyword.arg == "resource"]
+    if provider.args or spread:
+        raise CannotRewrite(_OWN_RESOURCE)
+    if given:
+        _name_in(site, change, service, given[0])
+        return
+    _check_known(site, service, provider)
     rewrite_arguments(change, provider, {}, [service_resource(change, service)])
+
+
+_OWN_RESOURCE = "the provider has a resource of its own: merge SERVICE_NAME into that by hand"
+
+
+def _name_in(site: Site, change: Change, service: ast.expr, resource: ast.expr) -> None:
+    """Give the service's name to a resource that is made of a dict here, if it has none."""
+    file = site.file
+    match _value_of(file, resource):
+        case ast.Call(func=func, args=[ast.Dict() as entries], keywords=[]):
+            pass
+        case ast.Call(
+            func=func, args=[], keywords=[ast.keyword(value=ast.Dict() as entries) as one]
+        ):
+            if one.arg == "labels":  # until 0.15
+                start = file.span(one).start
+                change.replace(Span(start, start + len("labels")), "attributes")
+        case _:
+            raise CannotRewrite(_OWN_RESOURCE)
+    if last_name(func) not in ("Resource", "create") or None in entries.keys:
+        raise CannotRewrite(_OWN_RESOURCE)
+    for key, value in zip(entries.keys, entries.values, strict=True):
+        if literal_key(file, key) == "service.name" or last_name(key) == "SERVICE_NAME":
+            if file.text(value) != file.text(service):
+                raise CannotRewrite("the provider's resource names another service")
+            return
+    _check_known(site, service, entries)
+    before, comma = file.span(entries).start + 1, ""
+    if entries.keys and entries.keys[0] is not None:
+        before, comma = file.span(entries.keys[0]).start, ", "
+    change.replace(Span(before, before), '"service.name": ', *tight(file, service), comma)
+
+
+def _value_of(file: File, node: ast.expr) -> ast.expr:
+    """What a name stands for that is bound once, where it is used."""
+    bound = file.bound.get(node.id, ()) if isinstance(node, ast.Name) else ()
+    if len(bound) == 1 and isinstance(made := file.parents[bound[0]], ast.Assign):
+        return made.value if file.function(made) is file.function(node) else node
+    return node
+
+
+def _check_known(site: Site, service: ast.expr, place: ast.AST) -> None:
+    if not _is_known_at(site.file, service, site.node, place):
+        raise CannotRewrite(
+            f"`{site.file.text(service)}` is not known where the provider is made: give it "
+            "resource=Resource.create({SERVICE_NAME: ...}) there"
+        )
 
 
 def _is_known_at(file: File, service: ast.expr, exporter: ast.AST, provider: ast.AST) -> bool:

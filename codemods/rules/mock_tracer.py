@@ -11,6 +11,7 @@ from codemods.provider import SET_ONCE, free_name
 from codemods.registry import define
 from codemods.setup import EXPORT, SPANS
 from codemods.site import CannotRewrite, Change, File, Report, Site
+from codemods.source import last_name
 
 rule = define(
     code="JO701",
@@ -75,7 +76,8 @@ def constructor(site: Site) -> Change | Report:
     statement = site.statement
     if site.call is None:
         return _as_type(site)
-    if _is_given_away(site.file, site.call):
+    returned = _is_returned(site.file, site.call)
+    if _is_given_away(site.file, site.call) and not returned:
         change = site.change("a provider of its own; nobody here asks the tracer for spans")
         return change.replace(
             site.call, change.use(SPANS, "TracerProvider"), "().get_tracer(__name__)"
@@ -101,6 +103,22 @@ def constructor(site: Site) -> Change | Report:
         f"provider = {provider}()",
         f"provider.add_span_processor({simple}({exporter}))",
         (target, " = provider.get_tracer(__name__)"),
+        *([f"{site.file.text(target)}.exporter = {exporter}"] if returned else []),
+    )
+
+
+def _is_returned(file: File, made: ast.Call) -> bool:
+    """Whether a function of the file gives it to others, by a name or attribute."""
+    tracers = (
+        file.flow.kinds.get(node.value)
+        for node in file.nodes
+        if isinstance(node, ast.Return | ast.Yield) and node.value is not None
+    )
+    return any(
+        file.flow.makers.get(maker) is made.func
+        for tracer in tracers
+        if tracer is not None and tracer.kind == "tracer"
+        for maker in tracer.made
     )
 
 
@@ -214,22 +232,50 @@ def _may_be_tuple(file: File, spans: ast.expr) -> bool:
 
 def _made(file: File, tracer: ast.expr) -> ast.Call | None:
     """The `MockTracer()` an expression holds: the same name or attribute, in a scope around it."""
-    text = file.text(tracer)
     for node in file.nodes:
         if (
             isinstance(node, ast.Assign)
             and isinstance(node.value, ast.Call)
             and file.symbol(node.value.func) == MOCK_TRACER
-            and file.text(node.targets[0]) == text
-            and _reaches(file, node, tracer)
+            and _is_same(file, node.targets[0], tracer)
         ):
             return node.value
     return None
 
 
-def _reaches(file: File, assignment: ast.Assign, use: ast.expr) -> bool:
+def _is_same(file: File, target: ast.expr, use: ast.expr) -> bool:
     """Whether what a statement binds is what a name or attribute means elsewhere."""
+    attribute = _of_the_class(file, target)
+    if attribute and attribute == _of_the_class(file, use):
+        return file.class_of(target) in _classes(file, file.class_of(use))
+    if attribute or file.text(target) != file.text(use):
+        return False
     if isinstance(use, ast.Attribute):
-        return file.class_of(assignment) is file.class_of(use)
-    scope = file.function(assignment)
+        return file.class_of(target) is file.class_of(use)
+    scope = file.function(target)
     return scope is file.function(use) or scope in file.ancestors(use)
+
+
+def _of_the_class(file: File, node: ast.expr) -> str:
+    """The attribute that `self.tracer` and `cls.tracer` are, and a name in the class itself."""
+    match node:
+        case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attr):
+            return attr
+        case ast.Name(id=name) if isinstance(file.parents[file.statement(node)], ast.ClassDef):
+            return name
+    return ""
+
+
+def _classes(file: File, cls: ast.ClassDef | None) -> list[ast.ClassDef | None]:
+    """A class and those of the file that it derives from."""
+    found, todo = [], [cls]
+    while todo:
+        current = todo.pop()
+        found.append(current)
+        names = [last_name(base) for base in current.bases] if current is not None else []
+        todo += [
+            node
+            for node in file.nodes
+            if isinstance(node, ast.ClassDef) and node.name in names and node not in found
+        ]
+    return found

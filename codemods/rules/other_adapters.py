@@ -61,6 +61,12 @@ def adapter(site: Site) -> Report:
     return Report("the adapter has no counterpart of the same form", RECIPES[package])
 
 
+@rule.string("pyramid_opentracing")
+def included(site: Site) -> Report:
+    """`config.include("pyramid_opentracing")`"""
+    return Report("the adapter has no counterpart of the same form", RECIPES["pyramid_opentracing"])
+
+
 @rule.member("pyramid_tracing", "*")
 @rule.member("tornado_tracing", "*")
 @rule.member("sanic_tracing", "*")

@@ -8,6 +8,7 @@ from codemods.bindings import iterated_together
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, File, Site
+from codemods.source import last_name
 from codemods.values import literal_key
 
 rule = define(
@@ -90,6 +91,8 @@ def tags(site: Site) -> Change:
         return change.replace(item, site.owner, ".kind.name.lower()")
     if not key:
         change.advise("The kind and an error are no attributes: ask its `kind` and its `status`.")
+    if _wants_dict(site):
+        return change.replace(site.node, "dict(", site.owner, ".attributes)")
     return change.replace(site.node, site.owner, ".attributes")
 
 
@@ -110,6 +113,21 @@ def _is_list(file: File, node: ast.expr) -> bool:
             uses = file.uses(name.id, file.function(name))
             return any(getattr(file.parents[use], "attr", "") == "key" for use in uses)
     return False
+
+
+# What only reads a mapping, of whatever kind.
+_READS = frozenset(
+    {"all", "any", "bool", "dict", "len", "list", "set", "sorted", "str", "tuple", "update"}
+    | {"assertEqual", "assertIn", "assertIsNotNone", "assertNotIn", "assertTrue", "print", "repr"}
+)
+
+
+def _wants_dict(site: Site) -> bool:
+    """Whether tags go to a call that may take a dict only, as `assertDictEqual` and json do."""
+    call = site.parent
+    return (
+        isinstance(call, ast.Call) and site.node in call.args and last_name(call.func) not in _READS
+    )
 
 
 def _item(site: Site) -> tuple[ast.expr | None, str]:
@@ -201,14 +219,32 @@ def _key_values(change: Change, entry: ast.expr, values: ast.Attribute) -> None:
     file = change.file
     parent = file.parents[values]
     if isinstance(parent, ast.Subscript) and parent.value is values:
-        if literal_key(file, parent.slice) == "event":
+        key = literal_key(file, parent.slice)
+        if key == "event":
             change.replace(parent, entry, ".name")
+            if _asks_for_error(file, parent):
+                change.advise(_EXCEPTION)
         else:
             change.replace(values, entry, ".attributes")
+            if key in ("error.kind", "error.object", "stack"):
+                change.advise(_EXCEPTION)
     elif isinstance(parent, ast.Compare) and not _compares_event(file, parent):
         change.replace(values, entry, ".attributes")
     else:
         change.replace(values, '{"event": ', entry, ".name, **", entry, ".attributes}")
+
+
+_EXCEPTION = (
+    "Of an exception that ended the span the event is `exception` now, with exception.type, "
+    "exception.message and exception.stacktrace."
+)
+
+
+def _asks_for_error(file: File, event: ast.expr) -> bool:
+    """`log.key_values["event"] == "error"`, `assertEqual(log.key_values["event"], "error")`"""
+    around = file.parents[event]
+    others = [one for one in ast.walk(around) if isinstance(one, ast.expr) and one is not event]
+    return any(literal_key(file, one) == "error" for one in others)
 
 
 def _compares_event(file: File, node: ast.Compare) -> bool:

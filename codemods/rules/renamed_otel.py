@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from codemods.emit import rename_member
+from codemods.emit import moved, rename_member
 from codemods.model import Safety
 from codemods.provider import CHOOSERS, service_resource, services_named
 from codemods.registry import define
@@ -19,8 +19,9 @@ rule = define(
 Programs that use the first Jaeger exporters use names of OpenTelemetry's beta too: the processors
 had `Export` in their names (until 1.0), instrumentations lay in `opentelemetry.ext` (until 0.10),
 a function chose the tracer, which had the processors (until 0.4) and the current span (until 0.10),
-spans had `get_context()` (until 0.17), and `OTEL_EXPORTER_JAEGER_*` were constants of the SDK
-(until 1.22). What is neither renamed nor moved is reported.
+spans had `get_context()` (until 0.17), resources `labels` (until 0.15), and
+`OTEL_EXPORTER_JAEGER_*` were constants of the SDK (until 1.22). What is neither
+renamed nor moved is reported.
 """,
     examples=(
         (
@@ -87,16 +88,7 @@ GONE = {
 @rule.symbol(*RENAMED)
 def renamed(site: Site) -> Change:
     change = site.change("the same under today's name")
-    return _moved(site, change, *RENAMED[site.construct])
-
-
-def _moved(site: Site, change: Change, module: str, member: str) -> Change:
-    if isinstance(site.node, ast.Name) and site.node.id == member:
-        # The same name from another module: right once no use of the old import is left.
-        change.depends_on(*site.file.uses(member, site.file.source.tree))
-        change.imports.add((module, member, member))
-        return change.replace(site.node, member)
-    return change.replace(site.node, change.use(module, member))
+    return moved(site, change, *RENAMED[site.construct])
 
 
 @rule.symbol(*GONE)
@@ -104,8 +96,12 @@ def gone(site: Site) -> Report:
     return Report(f"{site.construct} went with OpenTelemetry's beta", f"Now {GONE[site.construct]}")
 
 
-# Methods of spans under today's name, and those that are functions of opentelemetry.trace now.
-METHODS = {"get_context": "get_span_context", "is_recording_events": "is_recording"}
+# Members of spans and resources under today's name.
+METHODS = {
+    "get_context": "get_span_context",
+    "is_recording_events": "is_recording",
+    "labels": "attributes",
+}
 
 
 @rule.member("beta", *METHODS)
@@ -134,7 +130,7 @@ def extension(site: Site) -> Change | Report:
     target = f"opentelemetry.instrumentation.{module.removeprefix('http_')}"
     if member.endswith("Instrumentor"):
         change = site.change("the instrumentation where it is since 0.10")
-        return _moved(site, change, target, member)
+        return moved(site, change, target, member)
     if (module, member) == ("flask", "instrument_app") and site.call is not None:
         change = site.change("the instrumentation's method since 0.8")
         return change.replace(site.node, f"{change.use(target, 'FlaskInstrumentor')}().{member}")

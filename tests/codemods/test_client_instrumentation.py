@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.codemods.helpers import check, check_noop
+from tests.codemods.helpers import check, check_noop, run
 
 
 @pytest.mark.parametrize(
@@ -130,3 +130,51 @@ def test_a_greenlet_that_traces_is_a_greenlet() -> None:
         "from gevent_opentracing import TracedGreenlet\n\n\nclass Job(TracedGreenlet):\n    pass\n",
         "from gevent import Greenlet\n\n\nclass Job(Greenlet):\n    pass\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "call"),
+    [
+        ("requests_opentracing", "SessionTracing(propagate=False)"),
+        ("celery_opentracing", "CeleryTracing('a', propagate=settings.SEND)"),
+    ],
+)
+def test_a_context_that_was_not_sent_is_reported(module: str, call: str) -> None:
+    name = call.partition("(")[0]
+    check_noop(f"from {module} import {name}\n\nx = {call}\n", unsafe=True)
+
+
+def test_what_is_done_with_a_session_in_a_with_statement_stays() -> None:
+    check(
+        """\
+        from requests_opentracing import SessionTracing
+
+        with SessionTracing() as session:
+            session.get(url)
+        """,
+        """\
+        import requests
+        from opentelemetry.instrumentation.requests import RequestsInstrumentor
+
+        RequestsInstrumentor().instrument()
+        with requests.Session() as session:
+            session.get(url)
+        """,
+        unsafe=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        "register_engine(a)\nregister_engine(b)\n",
+        "for engine in engines:\n    register_engine(engine)\n",
+        "def connect(url):\n    register_engine(create_engine(url))\n",
+    ],
+)
+def test_several_engines_need_unsafe(calls: str) -> None:
+    """A second instrument() warns and does nothing."""
+    before = f"from sqlalchemy_opentracing import register_engine\n\n{calls}"
+    check_noop(before)
+    after = run(before, unsafe=True).source.decode()
+    assert "SQLAlchemyInstrumentor().instrument(engine=" in after

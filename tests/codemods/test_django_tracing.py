@@ -29,10 +29,32 @@ def test_a_tracing_object_outside_the_settings_is_reported() -> None:
         (f"[{MIDDLEWARE}, 'a']", "['a']"),
         (f"['a', {MIDDLEWARE}]", "['a']"),
         (f"[{MIDDLEWARE}]", "[]"),
+        (f"({MIDDLEWARE},)", "()"),
+        (f"('a', {MIDDLEWARE})", "('a',)"),
+        (f"({MIDDLEWARE}, 'a')", "('a',)"),
+        (f"('a', 'b', {MIDDLEWARE})", "('a', 'b')"),
     ],
 )
 def test_the_middleware_goes(before: str, after: str) -> None:
     check(f"MIDDLEWARE = {before}\n", f"MIDDLEWARE = {after}\n", unsafe=True)
+
+
+@pytest.mark.parametrize("added", ["append(", "insert(0, "])
+def test_a_middleware_that_is_added_goes(added: str) -> None:
+    check(
+        f"MIDDLEWARE = []\nif DEBUG:\n    MIDDLEWARE.{added}{MIDDLEWARE})\n",
+        "MIDDLEWARE = []\nif DEBUG:\n    pass\n",
+        unsafe=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "advice"),
+    [("TRACER_CALLABLE", "set_tracer_provider"), ("TRACED_ATTRIBUTES", "TRACED_REQUEST_ATTRS")],
+)
+def test_a_setting_without_effect_is_said(setting: str, advice: str) -> None:
+    result = run(f"OPENTRACING_{setting} = settings\nMIDDLEWARE = [{MIDDLEWARE}]\n", unsafe=True)
+    assert advice in result.findings[0].advice
 
 
 def test_the_settings_go() -> None:

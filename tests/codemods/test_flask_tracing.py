@@ -29,6 +29,40 @@ def test_a_callback_is_reported() -> None:
     check_noop(f"{HEAD}\nFlaskTracing(tracer, True, app, start_span_cb=on_start)\n")
 
 
+CALLED_BACK = """\
+import opentracing
+from flask import Flask
+from flask_opentracing import FlaskTracing
+
+app = Flask("shop")
+
+
+def note(span, request):
+    span.set_tag("user", request.headers["X-User"])
+
+
+FlaskTracing(opentracing.tracer, True, app, start_span_cb=note)
+
+
+@app.route("/a")
+def index():
+    return ""
+"""
+
+
+def test_a_callback_that_is_a_function_here_is_a_hook_with_unsafe() -> None:
+    program = (
+        f"{SEEN}{run(CALLED_BACK, unsafe=True).source.decode()}"
+        'app.test_client().get("/a", headers={"X-User": "me"})\n'
+        "(span,) = exporter.get_finished_spans()\n"
+        'print(span.attributes["user"])\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "me\n"
+
+
 def test_an_extension_that_is_passed_on_needs_unsafe() -> None:
     before = f"{HEAD}\ntracing = FlaskTracing(tracer, True, app)\nregister(tracing)\n"
     check_noop(before)
@@ -91,6 +125,15 @@ def test_a_function_that_makes_the_tracer_later_needs_unsafe(tracer: str) -> Non
     check(
         before,
         f"{AFTER}\ninit_tracer()\nFlaskInstrumentor().instrument_app(app)\n",
+        unsafe=True,
+    )
+
+
+def test_a_function_of_the_file_makes_the_tracer_whatever_its_name() -> None:
+    made = "def _tracer():\n    return init_tracer()\n"
+    check(
+        f"{HEAD}\n{made}\nFlaskTracing(_tracer, True, app)\n",
+        f"{AFTER}\n{made}\n_tracer()\nFlaskInstrumentor().instrument_app(app)\n",
         unsafe=True,
     )
 

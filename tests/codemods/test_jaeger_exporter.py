@@ -128,9 +128,25 @@ def test_a_collector_known_only_at_run_time_needs_unsafe() -> None:
     )
 
 
+def test_a_collector_whose_scheme_is_known_only_at_run_time_needs_unsafe() -> None:
+    before = f'{THRIFT}\n\nx = JaegerExporter(collector_endpoint=f"{{BASE}}/api/traces")\n'
+    check_noop(before)
+    check(
+        before,
+        f"{GRPC}\n\nx = OTLPSpanExporter(endpoint=BASE, insecure=True)\n",
+        unsafe=True,
+    )
+    result = run(before, unsafe=True, protocol="http")
+    assert 'OTLPSpanExporter(endpoint=BASE + "/v1/traces")' in result.source.decode()
+
+
 @pytest.mark.parametrize(
     ("arguments", "after"),
     [
+        (
+            'collector_endpoint="[::1]:14250", insecure=True',
+            'endpoint="http://[::1]:4317", insecure=True',
+        ),
         (
             'collector_endpoint="j:14250", insecure=True',
             'endpoint="http://j:4317", insecure=True',
@@ -311,6 +327,53 @@ def test_two_services_of_one_provider_are_reported() -> None:
     assert "name two services" in result.findings[-1].message
 
 
+RESOURCE = """\
+{imports}
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+
+resource = {resource}
+provider = TracerProvider(resource=resource)
+exporter = {exporter}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('Resource({"service.name": "a", "b": 1})', 'Resource({"service.name": "a", "b": 1})'),
+        ('Resource(labels={SERVICE_NAME: "a"})', 'Resource(attributes={SERVICE_NAME: "a"})'),
+        ('Resource.create({"b": 1})', 'Resource.create({"service.name": "a", "b": 1})'),
+        ("Resource.create(attributes={})", 'Resource.create(attributes={"service.name": "a"})'),
+    ],
+)  # fmt: skip
+def test_a_service_name_goes_into_a_resource_that_is_made_of_a_dict(
+    before: str, after: str
+) -> None:
+    beta = "from opentelemetry.exporter.jaeger import JaegerSpanExporter"
+    otlp = 'OTLPSpanExporter(endpoint="http://j:4317", insecure=True)'
+    check(
+        RESOURCE.format(
+            imports=beta, resource=before, exporter='JaegerSpanExporter("a", agent_host_name="j")'
+        ),
+        RESOURCE.format(imports=GRPC, resource=after, exporter=otlp),
+    )
+
+
+@pytest.mark.parametrize(
+    "resource",
+    ['Resource.create({"service.name": "other"})', "Resource.create({**some})", "made(resource)"],
+)
+def test_a_resource_that_names_another_service_or_is_not_seen_is_reported(resource: str) -> None:
+    check_noop(
+        RESOURCE.format(
+            imports="from opentelemetry.exporter.jaeger import JaegerSpanExporter",
+            resource=resource,
+            exporter='JaegerSpanExporter("a", agent_host_name="j")',
+        )
+    )
+
+
 def test_a_service_that_two_exporters_name_is_given_to_the_provider_once() -> None:
     check(
         """\
@@ -473,6 +536,10 @@ def test_the_word_jaeger_alone_names_no_exporter() -> None:
         ("span.is_recording_events()", "span.is_recording()"),
         ("tracer.get_current_span()", "trace.get_current_span()"),
         ("tracer.use_span(span, end_on_exit=True)", "trace.use_span(span, end_on_exit=True)"),
+        (
+            "trace.get_tracer_provider().resource.labels",
+            "trace.get_tracer_provider().resource.attributes",
+        ),
     ],
 )
 def test_methods_of_the_beta_have_todays_names(before: str, after: str) -> None:

@@ -219,3 +219,81 @@ def test_a_mock_tracer_that_came_from_elsewhere_is_reported() -> None:
         "    assert len(tracing.tracer.finished_spans()) == 1\n"
     )
     assert [f.line for f in result.findings if f.code == "JO701"] == [5]
+
+
+def test_a_fixture_that_names_its_tracer_hands_out_the_exporter_too() -> None:
+    check(
+        """\
+        import pytest
+        from opentracing.mocktracer import MockTracer
+
+
+        @pytest.fixture
+        def mock():
+            tracer = MockTracer()
+            yield tracer
+            tracer.reset()
+
+
+        def test_work(mock):
+            work(mock)
+            assert len(mock.finished_spans()) == 1
+        """,
+        f"""\
+import pytest
+{IMPORTS}
+
+@pytest.fixture
+def mock():
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer(__name__)
+    tracer.exporter = exporter
+    yield tracer
+    exporter.clear()
+
+
+def test_work(mock):
+    work(mock)
+    assert len(mock.exporter.get_finished_spans()) == 1
+""",
+    )
+
+
+def test_one_that_a_property_gives_has_its_exporter() -> None:
+    result = run(
+        "from opentracing.mocktracer import MockTracer\n\n\n"
+        "class Box:\n"
+        "    def __init__(self):\n        self._tracer = MockTracer()\n\n"
+        "    @property\n    def tracer(self):\n        return self._tracer\n\n\n"
+        "def test_work():\n    box = Box()\n    assert not box.tracer.finished_spans()\n"
+    )
+    assert not left(result)
+    assert "self._tracer.exporter = self._exporter" in result.source.decode()
+    assert "not box.tracer.exporter.get_finished_spans()" in result.source.decode()
+
+
+@pytest.mark.parametrize(
+    ("made", "exporter"),
+    [
+        ("    tracer = MockTracer()\n", "    exporter = InMemorySpanExporter()\n"),
+        (
+            "    @classmethod\n    def setUpClass(cls):\n        cls.tracer = MockTracer()\n",
+            "        cls.exporter = InMemorySpanExporter()\n",
+        ),
+        (
+            "    def setUp(self):\n        self.tracer = MockTracer()\n",
+            "        self.exporter = InMemorySpanExporter()\n",
+        ),
+    ],
+)
+def test_one_of_a_class_is_asked_in_those_that_derive_from_it(made: str, exporter: str) -> None:
+    result = run(
+        f"from opentracing.mocktracer import MockTracer\n\n\nclass Base(TestCase):\n{made}\n\n"
+        "class WorkTest(Base):\n    def test_work(self):\n"
+        "        self.assertEqual(len(self.tracer.finished_spans()), 1)\n"
+    )
+    assert not left(result)
+    assert exporter in result.source.decode()
+    assert "len(self.exporter.get_finished_spans())" in result.source.decode()

@@ -42,3 +42,8 @@ def test_an_adapter_of_the_project_itself_is_its_own_code() -> None:
         "tags(trace.get_tracer(__name__))\n",
         path="shop_opentracing/app.py",
     )
+
+
+def test_an_adapter_that_pyramid_includes_is_reported() -> None:
+    result = check_noop('config.include("pyramid_opentracing")\n')
+    assert [finding.code for finding in result.findings] == ["JO908"]

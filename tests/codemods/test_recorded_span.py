@@ -20,6 +20,8 @@ span = tracer.finished_spans()[0]
     [
         ("span.tags", "span.attributes"),
         ("span.tags['a']", "span.attributes['a']"),
+        ("json.dumps(span.tags)", "json.dumps(dict(span.attributes))"),
+        ("sorted(span.tags)", "sorted(span.attributes)"),
         ("span.tags[tags.ERROR]", "(span.status.status_code is StatusCode.ERROR)"),
         ("span.tags[tags.SPAN_KIND]", "span.kind.name.lower()"),
         ("span.operation_name", "span.name"),
@@ -50,6 +52,19 @@ span = tracer.finished_spans()[0]
 def test_reading(before: str, after: str) -> None:
     result = run(f"{HEAD}print({before})\n").source.decode()
     assert result.splitlines()[-1] == f"print({after})"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "span.logs[0].key_values['event'] == 'error'",
+        "case.assertEqual('error', span.logs[0].key_values['event'])",
+        "span.logs[0].key_values['error.kind']",
+    ],
+)
+def test_the_event_of_an_exception_is_said_to_have_another_name(asked: str) -> None:
+    result = run(f"{HEAD}print({asked})\n")
+    assert any("exception.type" in finding.advice for finding in result.findings)
 
 
 def test_a_span_from_elsewhere_needs_unsafe() -> None:
