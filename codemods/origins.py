@@ -118,8 +118,16 @@ def place(maker: str, module: str) -> str:
     return f"line {line}" if where == module else f"line {line} of {where}"
 
 
-def _operands(site: Site) -> Iterator[Fact]:
+def _operands(site: Site) -> list[Fact]:
     """What a site works on: the object whose member it is, and what it is called with."""
+    memo, key = site.file.memo, ("operands", site.node, site.member)
+    if key not in memo:  # they are asked for whenever something turns out to stay
+        memo[key] = list(_seen(site))
+    found: list[Fact] = memo[key]
+    return found
+
+
+def _seen(site: Site) -> Iterator[Fact]:
     kinds = site.file.flow.kinds
     if site.owner is not None and (owner := kinds.get(site.owner)) is not None:
         stands_for = owner.kind == "instance" and site.file.flow.members.get(site.node)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,9 +20,10 @@ def supported(
 ) -> list[Decision]:
     """The changes of which all that they depend on is rewritten with them; the others wait."""
     kept = {id(one): one for one in candidates}
+    at = _by_node(decided)
     for stays_elsewhere in (NOTHING_STAYS, elsewhere):  # what is nearer is the better reason
         calls = _calls(file, decided, stays_elsewhere)
-        while waiting := _waiting(file, decided, kept, calls, stays_elsewhere):
+        while waiting := _waiting(file, decided, at, kept, calls, stays_elsewhere):
             for by, missing in waiting.values():
                 _hold(by, missing)
                 del kept[id(by)]
@@ -32,6 +33,7 @@ def supported(
 def _waiting(
     file: File,
     decided: list[Decision],
+    at: _ByNode,
     kept: Mapping[int, Decision],
     calls: Mapping[ast.AST, _Calls],
     elsewhere: Stays,
@@ -40,7 +42,7 @@ def _waiting(
     waiting = {}
     for one in decided:
         by = one.consumed or one
-        if id(by) in kept and (missing := _missing(one, decided, left, calls)):
+        if id(by) in kept and (missing := _missing(one, at, left, calls)):
             waiting[id(by)] = (by, missing)
     return waiting
 
@@ -110,7 +112,7 @@ _USE = "what is done with it in"
 
 def _missing(
     one: Decision,
-    decided: list[Decision],
+    at: _ByNode,
     left: origins.Left,
     calls: Mapping[ast.AST, _Calls],
 ) -> list[_Missing]:
@@ -118,18 +120,14 @@ def _missing(
     missing = []
     for kind, maker in origins.awaited(one.site, left):
         what = f"the {kind} made in {origins.place(maker, file.flow.module)}"
-        by = _at(file.flow.makers.get(maker), decided)
+        by = next(iter(at.get(file.flow.makers.get(maker), ())), None)
         missing.append(_Missing(left[maker], what, (by and by.waits_for) or what))
     if one.site.member != "(tested)" and (made := calls.get(one.site.node)) is not None:
         missing += [_by(call, _USE) for call in made.here if not call.done]
         missing += [_Missing(Fate.HELD, f"{_USE} {where}", where) for where in made.elsewhere]
-    needed = set(one.outcome.needs) if isinstance(one.outcome, Change) else ()
-    if needed:
-        missing += [
-            _by(other, "what stands in")
-            for other in decided
-            if (other.site.node in needed or other.site.call in needed) and not other.done
-        ]
+    needed = dict.fromkeys(one.outcome.needs) if isinstance(one.outcome, Change) else ()
+    others = (other for node in needed for other in at.get(node, ()) if not other.done)
+    missing += [_by(other, "what stands in") for other in others]
     return missing
 
 
@@ -138,8 +136,17 @@ def _by(other: Decision, words: str) -> _Missing:
     return _Missing(other.fate, f"{words} {line}", other.waits_for or line)
 
 
-def _at(node: ast.AST | None, decided: list[Decision]) -> Decision | None:
-    return next((one for one in decided if one.site.node is node), None)
+_ByNode = Mapping[ast.AST | None, list[Decision]]
+
+
+def _by_node(decided: Iterable[Decision]) -> _ByNode:
+    """The decisions on the site that a node is, and on the one that it calls."""
+    found: dict[ast.AST | None, list[Decision]] = {}
+    for one in decided:
+        found.setdefault(one.site.node, []).append(one)
+        if (call := one.site.call) is not None:
+            found.setdefault(call, []).append(one)
+    return found
 
 
 def _line(one: Decision) -> int:
@@ -178,7 +185,7 @@ def warn(file: File, decided: list[Decision], elsewhere: Stays) -> None:
             one.note = f"The {kind} is OpenTelemetry's now, so this fails until then."
     _warn_of_others(decided)
     for node in set_up_in(file):
-        set_up = _at(node, decided)
+        set_up = next((one for one in decided if one.site.node is node), None)
         if set_up is not None and set_up.fate in (Fate.HELD, Fate.REPORTED):
             set_up.note, set_up.waits_for = _SENT_NOWHERE, ""  # to be told for itself
 
