@@ -93,7 +93,10 @@ class Editor:
             if inner.start == inner.end and not whole and start == span.start:
                 continue
             self._keep(out, at, start)
-            out.append(self._stack(inner, len(self._edits[inner])))
+            made = self._stack(inner, len(self._edits[inner]))
+            if made.startswith("{") and out and out[-1].endswith("{"):
+                made = f" {made}"  # in an f-string two braces are no field
+            out.append(made)
             at = inner.end
         self._keep(out, at, span.end)
         return "".join(out)

@@ -132,15 +132,36 @@ def _apply(file: File, decided: list[Decision], elsewhere: Stays) -> str:
         if len(kept) == len(candidates):
             if not candidates or compiles(result):
                 break
-            for one in candidates:
-                one.outcome = Report(
-                    "the rewritten file would not compile",
-                    "Rewrite the reported places around it first, then run again.",
-                )
-            kept = []
+            in_strings = _in_f_strings(file, candidates)
+            for one in in_strings or candidates:
+                one.outcome = _NO_QUOTES if in_strings else _WOULD_NOT_COMPILE
+            kept = [one for one in candidates if isinstance(one.outcome, Change)]
         candidates = kept
     warn(file, decided, elsewhere)
     return result
+
+
+_NO_QUOTES = Report(
+    "the f-string around it leaves no quotes that its rewrite needs",
+    "Give what stands in the f-string a name before it, then run again.",
+)
+_WOULD_NOT_COMPILE = Report(
+    "the rewritten file would not compile",
+    "Rewrite the reported places around it first, then run again.",
+)
+
+
+def _in_f_strings(file: File, candidates: Iterable[Decision]) -> list[Decision]:
+    """The changes that write into an f-string."""
+    strings = [file.source.span(node) for node in file.nodes if isinstance(node, ast.JoinedStr)]
+    return [
+        one
+        for one in candidates
+        if isinstance(one.outcome, Change)
+        and any(
+            start <= edit.span.start < end for edit in one.outcome.edits for start, end in strings
+        )
+    ]
 
 
 def _warn_of_loss(file: File, text: str, decided: Iterable[Decision]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.codemods.helpers import run
@@ -146,3 +148,18 @@ def test_the_list_that_jaegers_own_spans_have_is_reported(use: str) -> None:
     result = run(f"import opentracing\n\n\ndef report(span):\n    return {use}\n", unsafe=True)
     assert use in result.source.decode()
     assert any("a mapping" in finding.message for finding in result.findings)
+
+
+def test_the_fields_of_a_log_stay_a_field_of_an_f_string() -> None:
+    body = "for log in span.logs:\n    print(f'log is {log.key_values}')\n"
+    after = run(HEAD + body).source.decode()
+    assert after.endswith("print(f'log is { {\"event\": log.name, **log.attributes}}')\n")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="quotes in f-strings may be the same there")
+def test_an_f_string_that_leaves_no_quotes_holds_only_what_stands_in_it() -> None:
+    body = 'for log in span.logs:\n    print(f"log is {log.key_values}")\n'
+    more = "with opentracing.tracer.start_active_span('a'):\n    pass\n"
+    result = run(f"import opentracing\n{HEAD}{body}{more}")
+    assert b"start_as_current_span" in result.source
+    assert any("leaves no quotes" in finding.message for finding in result.findings)
