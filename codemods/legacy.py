@@ -283,6 +283,8 @@ BETA = frozenset(
 FRAMEWORKS = frozenset(
     {"aiohttp", "bottle", "celery", "django", "falcon", "flask", "quart", "sanic"}
 )
+# Where fastapi-contrib's middleware keeps what it makes: on the request's scope and state.
+KEPT = {"opentracing_span": "span", "opentracing_scope": "scope", "opentracing_tracer": "tracer"}
 OTHER_TRACERS = ("sentry_sdk", "ddtrace", "raven", "elasticapm", "newrelic", "aws_xray_sdk")
 
 # Strings that are settings or wire names.

@@ -118,7 +118,10 @@ class Members(Bindings):
             self.members[node] = Fact("scope", "foreign")
             return FOREIGN
         if TRACING_NAME.search(attr) and owner.kind in ("", "unbound"):
-            return self.fact(f"?.{attr}") or UNKNOWN
+            kept = self.fact(f"?.{attr}")
+            if kept is None and attr in legacy.KEPT and not owner.kind:
+                self.members[node] = Fact(legacy.KEPT[attr], "foreign")
+            return kept or UNKNOWN
         return FOREIGN if owner == FOREIGN else UNKNOWN
 
     def _is_a_lost_scope(self, node: ast.AST, owner: Fact, attr: str) -> bool:

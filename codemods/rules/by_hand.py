@@ -114,6 +114,14 @@ def header(site: Site) -> Report:
     )
 
 
+@rule.string(r"opentracing_(span|scope|tracer)")
+def kept_by_the_middleware(site: Site) -> Report:
+    return Report(
+        "what the middleware of the legacy library kept on the request",
+        "The span is trace.get_current_span(), a tracer trace.get_tracer(__name__).",
+    )
+
+
 @rule.string(r"jaeger_tracing")
 def logger(site: Site) -> Report:
     return Report("the name of Jaeger's logger", 'OpenTelemetry logs to "opentelemetry" and below.')

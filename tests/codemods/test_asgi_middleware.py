@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.codemods.helpers import check, check_noop
+from codemods import Fate
+from tests.codemods.helpers import check, check_noop, run
 
 OTEL = "from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware\n"
 
@@ -82,3 +83,14 @@ def test_the_headers_of_the_current_span() -> None:
             await client.get("/", headers=headers)
         """,
     )
+
+
+def test_what_fastapi_contribs_middleware_kept_on_the_request_is_reported() -> None:
+    result = run(
+        "from fastapi_contrib.tracing.middlewares import OpentracingMiddleware\n\n\n"
+        "def index(request):\n    one = request.scope['opentracing_span']\n"
+        "    return one, request.state.opentracing_tracer\n"
+    )
+    told = {f.line: f.message for f in result.findings if f.fate is Fate.REPORTED}
+    assert "kept on the request" in told[5]
+    assert "outside of what was read" in told[6]
