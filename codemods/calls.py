@@ -281,6 +281,7 @@ class Calls(Members):
 
     def _call_name(self, node: ast.Call, qualified: str) -> Fact:
         if self.is_legacy(qualified):
+            self._tell_callback(node)
             canonical = legacy.canonical(qualified)
             active = canonical.endswith(("get_current_span", "get_active_span"))
             detail = "active" if active else canonical
@@ -304,6 +305,14 @@ class Calls(Members):
         given = self.fact(f"{qualified}()")
         is_vendors = _MADE_BY_VENDORS.search(qualified) and found is None  # `lightstep.Tracer()`
         return given or (FOREIGN if is_vendors or not self._imports_legacy else UNKNOWN)
+
+    def _tell_callback(self, node: ast.Call) -> None:
+        """`FlaskTracing(tracer, start_span_cb=f)`: whoever gets the function gives it its spans."""
+        for keyword in node.keywords:
+            if keyword.arg in ("start_span_cb", "span_decorator"):
+                called = self.kinds.get(keyword.value, UNKNOWN)
+                if called.kind == "name":
+                    self.learn(f"{called.detail}(0)", self._given(node.func, "span"))
 
     def _tell(self, function: str, node: ast.Call) -> None:
         """What a call tells about the parameters of the function it calls."""

@@ -240,3 +240,13 @@ def test_an_extension_stays_with_the_method_that_makes_its_tracer() -> None:
         """,
         unsafe=True,
     )
+
+
+def test_what_a_callback_does_with_its_span_waits_for_the_extension_that_calls_it() -> None:
+    before = (
+        "from flask_opentracing import FlaskTracing\n\n\n"
+        "def name(span, request):\n    span.set_tag('a', 'b')\n\n\n"
+        "def create(tracer, app):\n    FlaskTracing(tracer, app=app, start_span_cb=name)\n"
+    )
+    assert b"span.set_tag('a', 'b')" in run(before).source
+    assert b"span.set_attribute('a', 'b')" in run(before, unsafe=True).source
