@@ -96,7 +96,7 @@ class Calls(Members):
             and self._is_legacy_call(node)
             and (callee in (UNKNOWN, FOREIGN, OPENTELEMETRY) or self._is_untold(callee))
         )
-        if (kept := self._kept(node, callee)) is not None:
+        if (kept := self._kept(node, callee, scope)) is not None:
             return kept
         if callee.kind == "name" and not legacy_call:
             return self._call_name(node, callee.detail)
@@ -107,32 +107,10 @@ class Calls(Members):
             for base in self.bases(cls):
                 self._tell(f"{base}.{method}", node)
         if isinstance(node.func, ast.Attribute):
-            container = self.kinds.get(node.func.value, UNKNOWN)
-            if container.kind in ("", "unbound"):
-                if (item := self._asked_for(node, scope)) is not None:
-                    return item
-                if node.func.attr in ("items", "popitem", "values"):
-                    container = self._items(node.func.value, scope)
-            if container.kind.startswith("[]"):
-                return container_call(container, node.func.attr)
-            if node.func.attr in ("get", "pop") and node.args:
-                key = getattr(node.args[0], "value", None)
-                if isinstance(key, str) and (entry := entry_of(container, key)) != UNKNOWN:
-                    return entry
-            if node.func.attr in ("enter_context", "enter_async_context") and args:
-                return self._entered(args[0])
-            self._learn_filling(node, args, scope)
-            if node.func.attr == "setdefault" and args[1:] and args[1].kind in INSTANCES:
-                return args[1]
+            if (given := self._method(node, args, scope)) is not None:
+                return given
             if legacy_call:
-                untold = container.kind == "name" and not self.is_of_a_framework(callee)
-                foreign = container == FOREIGN or untold
-                self.members[node.func] = Fact("tracer", "foreign" if foreign else "duck")
-                return (
-                    FOREIGN
-                    if foreign
-                    else self._given(node.func, legacy.METHODS.get(("tracer", node.func.attr), ""))
-                )
+                return self._legacy_call(node, callee)
         if kind := self._out_of_sight(node):
             self.members[node.func] = Fact(kind, "foreign")
         if callee.kind == "other":
@@ -157,15 +135,50 @@ class Calls(Members):
             method = method.parent
         return Fact("super", method.owner) if method is not None else UNKNOWN
 
-    def _kept(self, node: ast.Call, callee: Fact) -> Fact | None:
-        """`g.pop("span", None)`: what is kept under a name on an object of unknown class."""
+    def _method(self, node: ast.Call, args: list[Fact], scope: Scope) -> Fact | None:
+        """What is known of a call by the method's name: of a container, of an `ExitStack`."""
+        assert isinstance(node.func, ast.Attribute)
+        container, method = self.kinds.get(node.func.value, UNKNOWN), node.func.attr
+        if container.kind in ("", "unbound") and method in ("items", "popitem", "values"):
+            container = self._items(node.func.value, scope)
+        if container.kind.startswith("[]"):
+            return container_call(container, method)
+        if method in ("enter_context", "enter_async_context") and args:
+            return self._entered(args[0])
+        self._learn_filling(node, args, scope)
+        is_kept = method == "setdefault" and args[1:] and args[1].kind in INSTANCES
+        return args[1] if is_kept else None
+
+    def _legacy_call(self, node: ast.Call, callee: Fact) -> Fact:
+        """What only OpenTracing's tracers are called with makes a tracer of what is called."""
+        assert isinstance(node.func, ast.Attribute)
+        tracer = self.kinds.get(node.func.value, UNKNOWN)
+        untold = tracer.kind == "name" and not self.is_of_a_framework(callee)
+        foreign = tracer == FOREIGN or untold
+        self.members[node.func] = Fact("tracer", "foreign" if foreign else "duck")
+        if foreign:
+            return FOREIGN
+        return self._given(node.func, legacy.METHODS.get(("tracer", node.func.attr), ""))
+
+    def _kept(self, node: ast.Call, callee: Fact, scope: Scope) -> Fact | None:
+        """`kept.get("span")`, `g.pop("span", None)`: what is under a key that is known."""
         match node:
             case ast.Call(
-                func=ast.Attribute(attr="get" | "pop"), args=[ast.Constant(value=str(key)), *_]
-            ) if TRACING_NAME.search(key):
-                if callee == UNKNOWN or self.is_of_a_framework(callee):
-                    return self.fact(f"?[{key}]") or self.fact(f"?.{key}")
-        return None
+                func=ast.Attribute(value=container, attr="get" | "pop"),
+                args=[ast.Constant(value=str(key)), *_],
+            ):
+                entry = entry_of(self.kinds.get(container, UNKNOWN), key)
+            case _:
+                return None
+        if entry != UNKNOWN:
+            return entry
+        unknown = callee == UNKNOWN or self.is_of_a_framework(callee)
+        found = None
+        if unknown and TRACING_NAME.search(key):
+            found = self.fact(f"?[{key}]") or self.fact(f"?.{key}")
+        if found is None and (item := self._item(container, key, scope)):
+            found = self.fact(item)
+        return found
 
     def _out_of_sight(self, node: ast.Call) -> str:
         """The kind of what `x.finish()` or `x.initialize_tracer()` is called on, if not known."""
@@ -181,17 +194,6 @@ class Calls(Members):
         owner = self.kinds.get(method.value, UNKNOWN)
         is_unknown = owner.kind == "unbound" or owner == UNKNOWN
         return kind if self._imports_legacy and is_unknown and method not in self.members else ""
-
-    def _asked_for(self, node: ast.Call, scope: Scope) -> Fact | None:
-        """`kept.get("parent")`, where what is under that key is known."""
-        match node:
-            case ast.Call(
-                func=ast.Attribute(value=container, attr="get" | "pop"),
-                args=[ast.Constant(value=str(key)), *_],
-            ):
-                item = self._item(container, key, scope)
-                return self.fact(item) if item else None
-        return None
 
     def _is_legacy_call(self, node: ast.Call) -> bool:
         """`x.start_span(..., child_of=)` or `x.inject(..., Format.TEXT_MAP, ...)`.
