@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from codemods.edits import Part
@@ -35,6 +36,7 @@ def references(
             context = parent_context(change, target) or ("None",)
             if given.each:
                 context = ("next((", *context, *given.each, "), None)")
+                _check_twice(change, given.each)
             is_extracted = change.file.detail(target) == "extracted"
             if is_extracted and not ignores_active:
                 change.advise(
@@ -97,6 +99,29 @@ def _loops(node: ast.ListComp) -> Iterator[Part]:
         yield from (" for ", loop.target, " in ", loop.iter)
         for condition in loop.ifs:
             yield from (" if ", condition)
+
+
+def _check_twice(change: Change, each: tuple[Part, ...]) -> None:
+    """The first gives the parent and all give links: what ends after one round loses the first."""
+    file = change.file
+    for before, iterated in pairwise(each):
+        if before == " in " and isinstance(iterated, ast.expr) and not _is_list(file, iterated):
+            text = f"`{file.text(iterated)}` can be gone through twice"
+            change.unsafe = f"{change.unsafe}; {text}" if change.unsafe else text
+
+
+def _is_list(file: File, node: ast.expr) -> bool:
+    """Whether it is a list, or the like, as far as the file shows; also a part of one."""
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+        return True
+    bound = [*file.bound.get(node.id, ())] if isinstance(node, ast.Name) else []
+    made = file.parents[bound[0]] if len(bound) == 1 else None
+    if isinstance(made, ast.Assign) and made.targets == bound:
+        node = made.value
+    made_by = ("dict", "list", "set", "sorted", "tuple")
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id in made_by
+    return isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict | ast.ListComp)
 
 
 def _is_empty(node: ast.expr) -> bool:

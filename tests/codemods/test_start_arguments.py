@@ -161,3 +161,18 @@ def test_a_reference_is_held_with_the_start_call_it_is_given_to(named: bool) -> 
     )
     fates = {f.fate for f in result.findings if f.construct == "opentracing.follows_from"}
     assert fates == {Fate.HELD}
+
+
+@pytest.mark.parametrize(
+    ("made", "is_safe"),
+    [("[{}]", True), ("({})", False), ("list({})", True), ("keep({})", False)],
+)
+def test_references_are_gone_through_twice_only_where_they_can_be(made: str, is_safe: bool) -> None:
+    contexts = made.format("tracer.extract('text_map', c) for c in carriers")
+    given = "[opentracing.follows_from(one) for one in contexts]"
+    source = (
+        "import opentracing\n\n\ndef start(tracer: opentracing.Tracer, carriers):\n"
+        f"    contexts = {contexts}\n    tracer.start_span('a', references={given}).finish()\n"
+    )
+    assert (b"links=" in run(source).source) == is_safe
+    assert b"links=" in run(source, unsafe=True).source
