@@ -25,13 +25,14 @@ from codemods.kinds import (
 )
 from codemods.members import Members
 from codemods.model import Fact
+from codemods.names import CONSTANTS
 from codemods.source import last_name
 
 _MADE_BY_VENDORS = re.compile(r"(?:^|\.)[A-Z]\w*Tracer$|\.Tracer$")
 LEGACY_KEYWORDS = frozenset(
     {"child_of", "references", "ignore_active_span", "operation_name", "tags"}
 )
-_FORMATS = frozenset({"binary", "http_headers", "text_map"})
+_FORMATS = frozenset(v for k, v in CONSTANTS.items() if k.startswith("opentracing.Format."))
 _ONE_OF_THEM = frozenset({"max", "min", "next"})
 _THE_SAME = frozenset({"filter", "iter", "list", "reversed", "set", "sorted", "tuple"})
 _FUNCTION = ("name", "unbound")

@@ -159,7 +159,7 @@ def _in_f_strings(file: File, candidates: Iterable[Decision]) -> list[Decision]:
         for one in candidates
         if isinstance(one.outcome, Change)
         and any(
-            start <= edit.span.start < end for edit in one.outcome.edits for start, end in strings
+            start < edit.span.start < end for edit in one.outcome.edits for start, end in strings
         )
     ]
 

@@ -49,6 +49,14 @@ def install(*libraries: str) -> str:
     return f"Add to the requirements: {', '.join(sorted({package(one) for one in libraries}))}."
 
 
+def current_span(site: Site, *, unsafe: str = "") -> Change:
+    """What gave the span of a request gives the current one, which the instrumentation made."""
+    if site.call is None:
+        raise CannotRewrite("the method is passed on without being called")
+    change = site.change("the span of the request is the current one", unsafe=unsafe)
+    return change.replace(site.call, f"{change.use('opentelemetry', 'trace')}.get_current_span()")
+
+
 def call_statement(site: Site) -> ast.Expr | ast.Assign:
     """The statement that is the site's call, its value kept in a name or not."""
     statement = site.statement

@@ -274,11 +274,11 @@ TELLTALE_WHEN_NAMED = {
     "finish": "span",
     "log_event": "span",
 }
-# Methods that OpenTelemetry's own spans and tracers had in its beta.
-BETA = frozenset(
-    {"add_lazy_event", "get_context", "get_current_span", "is_recording_events", "labels"}
-    | {"use_span"}
-)
+# What OpenTelemetry's own spans, tracers and resources had in its beta.
+BETA = frozenset({
+    "add_lazy_event", "get_context", "get_current_span", "is_recording_events", "labels",
+    "use_span",
+})  # fmt: skip
 # Libraries whose objects services keep a tracer on: `flask.g.tracer`, `celery.current_app.tracer`.
 FRAMEWORKS = frozenset(
     {"aiohttp", "bottle", "celery", "django", "falcon", "flask", "quart", "sanic"}

@@ -49,7 +49,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line and exit with its status."""
     if sys.stdout is None:  # closed: `>&-`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+        sys.stdout = io.StringIO()
     if isinstance(sys.stdout, io.TextIOWrapper):
         _take_any_name(sys.stdout)
     try:

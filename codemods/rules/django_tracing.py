@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from codemods.instrumenting import call_statement, check_global, install, kept_calls
+from codemods.instrumenting import call_statement, check_global, current_span, install, kept_calls
 from codemods.model import Safety
 from codemods.registry import define
 from codemods.site import CannotRewrite, Change, Report, Site
@@ -123,10 +123,7 @@ def _is_setting(statement: ast.stmt) -> bool:
 
 @rule.member("django_tracing", "get_span")
 def get_span(site: Site) -> Change:
-    if site.call is None:
-        raise CannotRewrite("the method is passed on without being called")
-    change = site.change("the span of the request is the current one", unsafe=CONDITION)
-    return change.replace(site.call, f"{change.use('opentelemetry', 'trace')}.get_current_span()")
+    return current_span(site, unsafe=CONDITION)
 
 
 @rule.member("django_tracing", "tracer", "_tracer")

@@ -8,6 +8,7 @@ from codemods.edits import Part
 from codemods.instrumenting import (
     call_statement,
     check_global,
+    current_span,
     install,
     instrumentor,
     is_empty,
@@ -262,10 +263,7 @@ def _traces_all(site: Site) -> bool:
 
 @rule.member("flask_tracing", "get_span")
 def get_span(site: Site) -> Change:
-    if site.call is None:
-        raise CannotRewrite("the method is passed on without being called")
-    change = site.change("the span of the request is the current one")
-    return change.replace(site.call, f"{change.use('opentelemetry', 'trace')}.get_current_span()")
+    return current_span(site)
 
 
 @rule.member("flask_tracing", "tracer", "_tracer")

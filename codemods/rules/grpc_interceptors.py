@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from codemods.emit import moved, rewrite_arguments
-from codemods.instrumenting import check_global, is_empty, kept_calls
+from codemods.instrumenting import check_global, current_span, is_empty, kept_calls
 from codemods.model import Safety
 from codemods.provider import set_up_in
 from codemods.registry import define
@@ -192,7 +192,4 @@ def _made(site: Site, server: ast.expr) -> ast.Call:
 
 @rule.member("grpc_context", "get_active_span")
 def active_span(site: Site) -> Change:
-    if site.call is None:
-        raise CannotRewrite("the method is passed on without being called")
-    change = site.change("the span of the call is the current one")
-    return change.replace(site.call, f"{change.use('opentelemetry', 'trace')}.get_current_span()")
+    return current_span(site)

@@ -105,7 +105,8 @@ def _is_list(file: File, node: ast.expr) -> bool:
             return True
         case ast.Assign(targets=[ast.Name() as name]):
             uses = file.uses(name.id, file.function(name))
-            return any(_is_list(file, use) for use in uses if use is not name)
+            read = (use for use in uses if not isinstance(file.parents[use], ast.Assign))
+            return any(_is_list(file, use) for use in read)
         case (
             ast.For(target=ast.Name() as name, iter=iterated)
             | ast.comprehension(target=ast.Name() as name, iter=iterated)

@@ -163,3 +163,8 @@ def test_an_f_string_that_leaves_no_quotes_holds_only_what_stands_in_it() -> Non
     result = run(f"import opentracing\n{HEAD}{body}{more}")
     assert b"start_as_current_span" in result.source
     assert any("leaves no quotes" in finding.message for finding in result.findings)
+
+
+def test_tags_under_names_that_are_bound_to_each_other_end() -> None:
+    result = run(HEAD + "one = span.tags\nother = one\none = other\nprint(one)\n")
+    assert b"one = span.attributes\n" in result.source
